@@ -1,0 +1,120 @@
+/* packet.h - the view of a packet that the passes work on, and the burst of them.
+ *
+ * Role     one type for a packet, whether its bytes live in an mbuf, a pcap record or on a test's
+ *          stack
+ * Shape    a view: pointer, lengths, what parsing found, the verdict so far
+ * Units    _be fields in network order as in the packet; offsets in bytes from `data`
+ * Threads  belongs to the worker that runs the burst
+ * Memory   the bytes belong to whoever made the view; a pass may move `data` within the headroom
+ * Limits   LB_BURST_MAX packets
+ * Errors   a packet ends with a verdict, and LB_VERDICT_DROP with the counter that names why
+ * Source   DESIGN 3.1, STYLE 2.3
+ * Tests    tests/unit/test_parse.c, tests/unit/test_pipeline.c
+ */
+#ifndef LB_PACKET_H
+#define LB_PACKET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lb/addr.h"
+#include "lb/counters.h"
+#include "lb/limits.h"
+
+enum lb_verdict {
+	LB_VERDICT_CONTINUE,
+	LB_VERDICT_TX,	      /* leave by `out_iface` */
+	LB_VERDICT_PUNT,      /* not ours: to the kernel */
+	LB_VERDICT_HAND_OVER, /* to worker `owner` */
+	LB_VERDICT_HOLD,      /* a fragment that waits; the holder has the bytes now */
+	LB_VERDICT_DROP,      /* counted under `drop_reason` */
+	LB_VERDICT_N,
+};
+
+/* The 5-tuple as it stands in the packet. `proto` is a whole word, so that keys are compared and
+ * hashed as words. IPv4 uses words 0..3 only. */
+struct lb_key4 {
+	rte_be32_t src_be;
+	rte_be32_t dst_be;
+	rte_be32_t ports_be; /* source port in the first two bytes, destination port in the last */
+	uint32_t proto;	     /* IPPROTO_TCP or IPPROTO_UDP */
+};
+
+struct lb_key6 {
+	rte_be32_t src_be[4];
+	rte_be32_t dst_be[4];
+	rte_be32_t ports_be;
+	uint32_t proto;
+};
+
+struct lb_key {
+	union {
+		struct lb_key4 v4;
+		struct lb_key6 v6;
+	};
+	bool is_v6;
+};
+
+enum lb_pkt_kind {
+	LB_PKT_OTHER,	   /* not IP, or a protocol that we do not serve: the kernel's */
+	LB_PKT_FLOW,	   /* TCP or UDP with ports; `key` is set */
+	LB_PKT_ICMP_ERROR, /* `key` is the quoted packet's, as quoted; `quote_off` is set */
+	LB_PKT_FRAGMENT,   /* no ports; key has addresses and protocol only */
+};
+
+#define LB_TCP_FIN 0x01u
+#define LB_TCP_SYN 0x02u
+#define LB_TCP_RST 0x04u
+#define LB_TCP_ACK 0x10u
+
+struct lb_pkt {
+	uint8_t *data;	   /* Ethernet header */
+	uint32_t len;	   /* bytes from data; all contiguous */
+	uint32_t headroom; /* writable bytes before data */
+	uint32_t tailroom; /* writable bytes after data + len */
+
+	/* set by lb_parse */
+	uint8_t kind;	    /* enum lb_pkt_kind */
+	uint8_t proto;	    /* of the outermost IP packet */
+	uint8_t tcp_flags;  /* 0 unless TCP with a complete header */
+	uint8_t l3_off;	    /* IP header */
+	uint16_t l4_off;    /* TCP, UDP or ICMP header */
+	uint16_t quote_off; /* quoted IP header of an ICMP error */
+	uint16_t quote_l4_off;
+	uint16_t ip_len;    /* of the IP packet, header included; frame padding excluded */
+	struct lb_key key;
+	uint32_t hash; /* of key, by the connection table's seed */
+
+	/* set by the passes */
+	uint8_t verdict; /* enum lb_verdict */
+	uint8_t iface;	 /* where it came in; set by the maker of the view */
+	uint8_t out_iface;
+	uint8_t is_reply; /* travels from the server to the client */
+	uint16_t drop_reason; /* enum lb_counter */
+	uint16_t owner;	      /* worker, for HAND_OVER */
+	uint32_t next_hop;    /* id */
+	uint32_t service;     /* slot */
+	uint32_t real_id;
+	struct lb_conn *conn; /* entry of this direction, NULL: none */
+	struct lb_addr new_src; /* what deliver writes */
+	struct lb_addr new_dst;
+	rte_be16_t new_sport_be;
+	rte_be16_t new_dport_be;
+	bool is_originated; /* the bytes were replaced by a packet of ours; the one that came in is
+			       counted as dropped under drop_reason */
+};
+
+struct lb_burst {
+	struct lb_pkt pkt[LB_BURST_MAX];
+	uint32_t n;
+	uint16_t live[LB_BURST_MAX]; /* indexes of packets without a verdict, in order */
+	uint32_t n_live;
+};
+
+static inline void lb_pkt_drop(struct lb_pkt *p, enum lb_counter reason)
+{
+	p->verdict = LB_VERDICT_DROP;
+	p->drop_reason = (uint16_t)reason;
+}
+
+#endif

@@ -1,0 +1,107 @@
+/* conn_table.h - which real server each live flow was given: the table itself.
+ *
+ * Role     finds the entry of a 5-tuple as it stands in a packet, one entry for each direction
+ * Shape    per family an array of two-entry buckets holding full keys inline (IPv4: one 64-byte
+ *          line of 2 x 32 bytes; IPv6: 128 bytes of 2 x 64). Each key has two buckets; insertion
+ *          prefers the first while it has room, then the second, then displaces others
+ * Units    keys in network order; `last_tick` in ticks of 2^11 ms since the worker started
+ * Threads  owner worker only; control sees it through counters, never directly
+ * Memory   caller's zeroed block of lb_conn_table_bytes(); nothing allocated afterwards
+ * Limits   displacement looks at a bounded number of buckets; when it finds no room insert fails
+ *          and the caller decides whom to evict (conn.h); look-ups cannot fail
+ * Errors   init: -EINVAL; hot calls: none
+ * Source   DESIGN 3.4; Pagh & Rodler, Cuckoo Hashing (2004); decision 0002
+ * Tests    tests/unit/test_conn_table.c (naive twin), tests/fuzz/
+ */
+#ifndef LB_CONN_TABLE_H
+#define LB_CONN_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "packet/packet.h"
+
+#define LB_TICK_SHIFT_MS 11u
+
+static inline uint16_t lb_tick(uint64_t now_ms)
+{
+	return (uint16_t)(now_ms >> LB_TICK_SHIFT_MS);
+}
+
+enum lb_conn_kind {
+	LB_CONN_FREE,
+	LB_CONN_TCP_FWD, /* client to VIP */
+	LB_CONN_TCP_REV, /* server to NAT source (fullnat) or to client (nat) */
+	LB_CONN_UDP_FWD,
+	LB_CONN_UDP_REV,
+};
+
+/* The part of an entry behind its key, the same for both families, so that the passes have one
+ * type to work on. */
+struct lb_conn {
+	uint8_t kind : 3;  /* enum lb_conn_kind; part of the key match by its protocol */
+	uint8_t state : 4; /* enum lb_tcp_state, the same in both directions' entries */
+	uint8_t spilled : 1; /* table's own, in a bucket's first entry: some key of this bucket is in
+				its second one */
+	uint8_t service_epoch;
+	uint16_t last_tick; /* last packet in this direction */
+	uint16_t service;   /* slot */
+	uint16_t client_next_hop;
+	union {
+		struct { /* client to server */
+			uint32_t real_id;
+			rte_be16_t nat_port_be;
+			uint16_t nat_addr_id; /* 0: the client's own address (nat) */
+			uint8_t real_epoch;
+		} fwd;
+		struct { /* server to client; the VIP is the service's */
+			rte_be16_t client_port_be;
+			rte_be16_t vip_port_be;
+			rte_be32_t client_be[]; /* 1 word IPv4, 4 words IPv6 */
+		} rev;
+	};
+};
+
+struct lb_conn_table;
+
+/* Bytes for `n_v4` and `n_v6` entries (a NAT connection takes two); rounded up to buckets. */
+size_t lb_conn_table_bytes(uint32_t n_v4, uint32_t n_v6);
+
+/* `mem` is zeroed and aligned to 128 bytes. The table lives inside it. */
+int lb_conn_table_init(void *mem, uint32_t n_v4, uint32_t n_v6, uint64_t seed,
+		       struct lb_conn_table **out);
+
+uint32_t lb_conn_hash(const struct lb_conn_table *t, const struct lb_key *key);
+
+/* Prefetches the first bucket. */
+void lb_conn_prefetch(const struct lb_conn_table *t, const struct lb_key *key, uint32_t hash);
+
+/* NULL: not there. The pointer is good until the next insert or remove. */
+struct lb_conn *lb_conn_lookup(const struct lb_conn_table *t, const struct lb_key *key,
+			       uint32_t hash);
+
+/* A zeroed entry but for kind (which the caller gives and which fits key->proto). The key must not
+ * be there. NULL: no room even by displacing. May move other entries: their pointers are void.
+ * *n_displaced grows by the entries moved. */
+struct lb_conn *lb_conn_insert(struct lb_conn_table *t, const struct lb_key *key, uint32_t hash,
+			       enum lb_conn_kind kind, uint64_t *n_displaced);
+
+void lb_conn_remove(struct lb_conn_table *t, struct lb_conn *conn, bool is_v6);
+
+/* The key of an entry that is in use. */
+void lb_conn_key(const struct lb_conn *conn, bool is_v6, struct lb_key *out);
+
+/* The entries of both buckets of `hash`, for choosing whom to evict: at most 4, in use ones only.
+ * Returns how many. */
+uint32_t lb_conn_candidates(const struct lb_conn_table *t, bool is_v6, uint32_t hash,
+			    struct lb_conn *out[4]);
+
+/* Walk for ageing: bucket index 0..lb_conn_n_buckets(family)-1, its two entries. */
+uint32_t lb_conn_n_buckets(const struct lb_conn_table *t, bool is_v6);
+uint32_t lb_conn_bucket(const struct lb_conn_table *t, bool is_v6, uint32_t bucket,
+			struct lb_conn *out[2]);
+
+/* Entries in use. */
+uint32_t lb_conn_count(const struct lb_conn_table *t, bool is_v6);
+
+#endif

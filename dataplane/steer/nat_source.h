@@ -1,0 +1,40 @@
+/* nat_source.h - the source address and port that a fullnat connection gets.
+ *
+ * Role     candidates, one after another, from the ports that this worker owns
+ * Shape    a cursor per NAT source and worker over its addresses x own ports
+ * Units    ports in network order
+ * Threads  owner worker only
+ * Memory   8 bytes per cursor
+ * Limits   LB_NAT_TRIES candidates per new connection; the caller checks each against the
+ *          connection table and the services, and drops by name when none is free
+ * Errors   false: the source has no address of this family or no port for this worker
+ * Source   DESIGN 3.7, 3.8; RFC 6056 (the cursor starts at a seeded place)
+ * Tests    tests/unit/test_nat_source.c
+ */
+#ifndef LB_NAT_SOURCE_H
+#define LB_NAT_SOURCE_H
+
+#include "lb/service.h"
+
+#define LB_NAT_TRIES 64u
+
+struct lb_nat_cursor {
+	uint32_t next;
+	uint32_t is_started;
+};
+
+struct lb_nat_candidate {
+	const struct lb_nat_addr *addr;
+	rte_be16_t port_be;
+};
+
+/* The next candidate; each (address, port) of this worker comes once before one comes again. */
+bool lb_nat_source_next(const struct lb_nat_source *src, struct lb_nat_cursor *cursor, bool is_v6,
+			uint32_t worker, uint32_t n_workers, uint64_t seed,
+			struct lb_nat_candidate *out);
+
+/* The worker that owns a port of this source. */
+uint32_t lb_nat_source_owner(const struct lb_nat_source *src, rte_be16_t port_be,
+			     uint32_t n_workers);
+
+#endif

@@ -1,0 +1,50 @@
+/* schedule.h - whom a new client gets.
+ *
+ * Role     pure choice among a service's servers
+ * Shape    functions over the immutable service, a bitmap of targets and 8 bytes of worker state
+ * Units    server indexes
+ * Threads  pure; the state is the worker's
+ * Memory   none
+ * Limits   a pick walks each position of the cycle at most once; a service found without any
+ *          eligible server is not walked again until a target or the service changes
+ * Errors   UINT32_MAX: no server is eligible
+ * Source   DESIGN 3.6: per worker, round robin counts differ by at most one; weighted equals the
+ *          weights over each full cycle
+ * Tests    tests/unit/test_schedule.c
+ */
+#ifndef LB_SCHEDULE_H
+#define LB_SCHEDULE_H
+
+#include "steer/service_object.h"
+
+/* Two bits per target: LB_TARGET_NEW, LB_TARGET_KEEP. */
+struct lb_target_map {
+	uint8_t *bits; /* LB_TARGETS_MAX / 4 bytes */
+	uint32_t changes; /* moves on with each change */
+};
+
+static inline uint32_t lb_target_get(const struct lb_target_map *m, uint32_t target)
+{
+	return (m->bits[target >> 2] >> ((target & 3) * 2)) & 3u;
+}
+
+void lb_target_set(struct lb_target_map *m, uint32_t target, uint32_t bits);
+
+/* A worker's state of one service. */
+struct lb_schedule_state {
+	uint32_t next;	      /* position in the cycle */
+	uint32_t none_since;  /* target map's `changes` + 1 when no server was found; 0: unknown */
+};
+
+/* Where worker `worker` of `n_workers` starts, so that workers do not all begin at one server. */
+void lb_schedule_init(struct lb_schedule_state *st, const struct lb_service *svc, uint32_t worker,
+		      uint32_t n_workers, uint64_t seed);
+
+/* Keeps the position when the service object is replaced by a newer one of the same service. */
+void lb_schedule_replace(struct lb_schedule_state *st, const struct lb_service *svc);
+
+/* `for_group`: eligibility by group_target_id (a new persistence record) instead of target_id. */
+uint32_t lb_schedule_pick(const struct lb_service *svc, struct lb_schedule_state *st,
+			  const struct lb_target_map *targets, bool for_group);
+
+#endif

@@ -1,0 +1,41 @@
+/* service_object.h - the inside of struct lb_service, for the packet path only.
+ *
+ * Role     what the passes read of a service; the first line is all that an established packet
+ *          needs
+ * Shape    one block: head, ports, servers, schedule sequence
+ * Units    as in include/lb/service.h
+ * Threads  immutable
+ * Memory   one heap block owned by control
+ * Tests    tests/unit/test_service.c
+ */
+#ifndef LB_SERVICE_OBJECT_H
+#define LB_SERVICE_OBJECT_H
+
+#include "lb/service.h"
+
+struct lb_service {
+	struct lb_addr vip;
+	uint8_t protocol;
+	uint8_t epoch;
+	uint8_t forwarding;
+	uint8_t scheduler;
+	uint8_t no_server_action;
+	uint8_t persist_len;
+	uint16_t group_id;
+	uint32_t nat_source_id;
+	uint32_t idle_timeout_ms;
+	uint32_t persist_timeout_ms;
+	uint32_t n_servers;
+	uint32_t n_sequence; /* weighted: length of the cycle; else n_servers */
+	uint32_t n_ports;
+	const uint32_t *sequence;		 /* weighted: server indexes; NULL: 0..n-1 */
+	const struct lb_service_server *servers; /* in document order */
+	const uint32_t *by_machine;		 /* server indexes sorted by machine id */
+	const struct lb_port_range *ports;
+	size_t bytes;
+};
+
+/* Index of the server on this machine, or UINT32_MAX. */
+uint32_t lb_service_find_machine(const struct lb_service *svc, uint32_t machine_id);
+
+#endif

@@ -1,0 +1,39 @@
+/* tcp_track.h - TCP connection states as a balancer sees them, as one table.
+ *
+ * Role     next state from (state, direction, flags); how long each state may idle
+ * Shape    a const table [state][direction][event]
+ * Units    timeouts in ticks (conn_table.h)
+ * Threads  pure
+ * Memory   read-only
+ * Errors   none
+ * Source   Linux IPVS timeouts; RFC 5382 (7440 s for established NAT sessions); RFC 9293
+ * Tests    tests/unit/test_tcp_track.c
+ */
+#ifndef LB_TCP_TRACK_H
+#define LB_TCP_TRACK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum lb_tcp_state {
+	LB_TCP_NONE,
+	LB_TCP_SYN_SENT, /* client's SYN seen */
+	LB_TCP_SYN_RECV, /* server's SYN-ACK seen */
+	LB_TCP_ESTABLISHED,
+	LB_TCP_FIN_WAIT,   /* one side's FIN seen */
+	LB_TCP_CLOSE_WAIT, /* ... the other side acknowledged and may still send */
+	LB_TCP_LAST_ACK,   /* both FINs seen, last acknowledgement awaited */
+	LB_TCP_TIME_WAIT,
+	LB_TCP_CLOSE, /* RST seen */
+	LB_TCP_STATE_N,
+};
+
+extern const char *const lb_tcp_state_name[LB_TCP_STATE_N];
+
+/* `flags`: LB_TCP_FIN, SYN, RST, ACK bits of the packet. */
+enum lb_tcp_state lb_tcp_next(enum lb_tcp_state state, bool is_reply, uint8_t flags);
+
+/* Idle time in ms after which a connection in this state is removed; ESTABLISHED: the service's. */
+uint32_t lb_tcp_timeout_ms(enum lb_tcp_state state, uint32_t established_ms);
+
+#endif

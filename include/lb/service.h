@@ -1,0 +1,142 @@
+/* service.h - the immutable objects that the control plane builds for the workers.
+ *
+ * Role     what a worker needs to serve one virtual service, one real server, one NAT source
+ * Shape    opaque service objects; small plain structs for the rest
+ * Units    addresses and ports in network order, timeouts in ms
+ * Threads  built and freed by control; read by workers between the command that brings an object
+ *          and the acknowledgement of the generation that replaces it
+ * Memory   one heap block per object, from calloc; never written after build
+ * Limits   include/lb/limits.h; build refuses what exceeds them
+ * Errors   build: -EINVAL, -E2BIG, -ENOMEM with lb_error
+ * Source   DESIGN 3.3, 3.5, 3.6, 3.7
+ * Tests    tests/unit/test_service.c
+ */
+#ifndef LB_SERVICE_H
+#define LB_SERVICE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lb/addr.h"
+#include "lb/error.h"
+#include "lb/limits.h"
+
+enum lb_forwarding {
+	LB_FORWARD_FULLNAT,
+	LB_FORWARD_NAT,
+	LB_FORWARD_N,
+};
+
+enum lb_scheduler {
+	LB_SCHED_ROUND_ROBIN,
+	LB_SCHED_WEIGHTED_ROUND_ROBIN,
+	LB_SCHED_N,
+};
+
+enum lb_no_server_action {
+	LB_NO_SERVER_DROP,
+	LB_NO_SERVER_REJECT, /* TCP: RST; UDP: ICMP port unreachable */
+};
+
+/* Bits of a target's state, LB_CMD_TARGET. None of them: live connections only. */
+#define LB_TARGET_NEW 1u  /* takes new clients */
+#define LB_TARGET_KEEP 2u /* clients with a record stay */
+
+struct lb_port_range {
+	uint16_t first; /* host order; 0-65535 with `any` being 0..65535 */
+	uint16_t last;	/* inclusive */
+};
+
+/* One real server as a service lists it. */
+struct lb_service_server {
+	uint32_t real_id;
+	uint32_t machine_id;
+	uint32_t target_id;	  /* up and admin state at the probed port */
+	uint32_t group_target_id; /* may it take new records of the group; = target_id without one */
+	uint32_t weight;	  /* 0: takes no new client */
+};
+
+struct lb_service_params {
+	struct lb_addr vip;
+	uint8_t protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+	uint8_t epoch;	  /* moves on each time the slot is given to another service */
+	uint8_t forwarding;
+	uint8_t scheduler;
+	uint8_t no_server_action;
+	uint8_t persist_len;	  /* bits of the client's address that a record covers */
+	uint16_t group_id;	  /* persistence group, 0: none */
+	uint32_t nat_source_id;	  /* fullnat only */
+	uint32_t idle_timeout_ms; /* established TCP, or UDP */
+	uint32_t persist_timeout_ms;
+	const struct lb_port_range *ports;
+	size_t n_ports;
+	const struct lb_service_server *servers;
+	size_t n_servers;
+};
+
+struct lb_service;
+
+/* Copies all of `params`. On error *out is NULL and err says which bound or value is wrong. */
+int lb_service_build(const struct lb_service_params *params, struct lb_service **out,
+		     struct lb_error *err);
+
+/* Bytes of heap that the object holds, for the memory budget. */
+size_t lb_service_bytes(const struct lb_service *svc);
+
+/* NULL is allowed. Only when no worker can still read it. */
+void lb_service_free(struct lb_service *svc);
+
+/* Where a real server is; copied into the worker's array by LB_CMD_REAL. */
+struct lb_real {
+	struct lb_addr addr;
+	rte_be16_t port_be; /* 0: keeps the client's */
+	uint8_t epoch;	    /* moves on each time the id is given to another server */
+	uint8_t in_use;
+	uint32_t machine_id;
+	uint32_t next_hop; /* id, LB_NEXT_HOP_NONE while there is no route */
+};
+
+/* Where frames leave; copied into the worker's array by LB_CMD_NEXT_HOP. */
+struct lb_next_hop {
+	uint8_t mac[6];
+	uint8_t iface;	  /* index of the interface */
+	uint8_t resolved; /* 0: counted drop and a resolve event */
+};
+
+/* One source address. Ids are process-wide, given out by control, and name the address in the
+ * connection table; a freed id is given out again last. */
+struct lb_nat_addr {
+	struct lb_addr addr;
+	uint16_t id; /* 1..LB_NAT_ADDR_IDS_MAX */
+};
+
+/* Source addresses and ports for fullnat; immutable, kept by pointer. */
+struct lb_nat_source {
+	uint16_t first_port; /* host order */
+	uint16_t last_port;  /* inclusive */
+	uint16_t n_v4;
+	uint16_t n_v6;
+	struct lb_nat_addr v4[LB_NAT_ADDRS_MAX];
+	struct lb_nat_addr v6[LB_NAT_ADDRS_MAX];
+};
+
+struct lb_iface {
+	uint8_t mac[6];
+	uint16_t mtu;
+};
+
+/* Routes towards clients: longest prefix wins. */
+struct lb_route {
+	struct lb_prefix prefix;
+	uint32_t next_hop; /* id; LB_NEXT_HOP_NONE: on the link, the client's own MAC serves */
+	uint8_t iface;
+};
+
+struct lb_route_table;
+
+/* Copies and sorts. -E2BIG past LB_ROUTES_MAX, -ENOMEM. */
+int lb_route_table_build(const struct lb_route *routes, size_t n, struct lb_route_table **out);
+
+void lb_route_table_free(struct lb_route_table *table);
+
+#endif
