@@ -64,7 +64,7 @@ struct lb_addr lb_addr_mask(const struct lb_addr *a, uint8_t len);
 
 bool lb_prefix_contains(const struct lb_prefix *p, const struct lb_addr *a);
 
-/* Literal addresses only, no names; -EINVAL on anything else. */
+/* Literal addresses only, no names, no zones, no mapped form; -EINVAL on anything else. */
 int lb_addr_parse(const char *text, struct lb_addr *out);
 
 /* "192.0.2.2/24"; without a slash the prefix is the whole address. Host bits are kept. */
