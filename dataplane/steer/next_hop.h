@@ -9,7 +9,7 @@
  * Limits   LB_NEXT_HOPS_MAX - LB_NEXT_HOP_LEARNED learnt MACs; unmarked ones are forgotten after
  *          a whole ageing sweep of the connection table; when full the packet is dropped by name
  * Errors   learn: LB_NEXT_HOP_NONE when full
- * Source   DESIGN 3.9
+ * Source   DESIGN 3.9; routes are in route_table.c
  * Tests    tests/unit/test_next_hop.c
  */
 #ifndef LB_NEXT_HOP_H

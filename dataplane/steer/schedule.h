@@ -1,7 +1,7 @@
 /* schedule.h - whom a new client gets.
  *
  * Role     pure choice among a service's servers
- * Shape    functions over the immutable service, a bitmap of targets and 8 bytes of worker state
+ * Shape    functions over the immutable service, a bitmap of targets and 12 bytes of worker state
  * Units    server indexes
  * Threads  pure; the state is the worker's
  * Memory   none
@@ -32,8 +32,9 @@ void lb_target_set(struct lb_target_map *m, uint32_t target, uint32_t bits);
 
 /* A worker's state of one service. */
 struct lb_schedule_state {
-	uint32_t next;	      /* position in the cycle */
-	uint32_t none_since;  /* target map's `changes` + 1 when no server was found; 0: unknown */
+	uint32_t next; /* position in the cycle */
+	/* Target map's `changes` + 1 when no server was found, [1] for a group's record; 0: unknown */
+	uint32_t none_since[2];
 };
 
 /* Where worker `worker` of `n_workers` starts, so that workers do not all begin at one server. */

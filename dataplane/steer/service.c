@@ -1,0 +1,222 @@
+#include "lb/service.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "steer/service_object.h"
+
+static uint32_t gcd(uint32_t a, uint32_t b)
+{
+	while (b != 0) {
+		uint32_t rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+/* Length of the weighted cycle: the sum of the weights over their common divisor. */
+static uint64_t sequence_length(const struct lb_service_params *params, uint32_t *divisor)
+{
+	uint64_t sum = 0;
+	uint32_t d = 0;
+
+	for (size_t i = 0; i < params->n_servers; i++) {
+		sum += params->servers[i].weight;
+		d = gcd(d, params->servers[i].weight);
+	}
+	*divisor = d;
+	return d == 0 ? 0 : sum / d;
+}
+
+/* A turn of server `server`: the cycle is ordered by (2 turn + 1) / weight, so that each server's
+ * turns lie evenly over it. */
+struct turn {
+	uint64_t numerator;
+	uint32_t weight;
+	uint32_t server;
+};
+
+static int compare_turns(const void *a, const void *b)
+{
+	const struct turn *x = a, *y = b;
+	uint64_t left = x->numerator * y->weight, right = y->numerator * x->weight;
+
+	if (left != right)
+		return left < right ? -1 : 1;
+	return x->server < y->server ? -1 : x->server > y->server;
+}
+
+static int build_sequence(const struct lb_service_params *params, uint32_t divisor, uint32_t *out,
+			  size_t n)
+{
+	struct turn *turns = calloc(n == 0 ? 1 : n, sizeof(*turns));
+	size_t k = 0;
+
+	if (turns == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < params->n_servers; i++) {
+		uint32_t weight = divisor == 0 ? 0 : params->servers[i].weight / divisor;
+
+		for (uint32_t j = 0; j < weight; j++)
+			turns[k++] = (struct turn){2 * (uint64_t)j + 1, weight, i};
+	}
+	qsort(turns, k, sizeof(*turns), compare_turns);
+	for (size_t i = 0; i < k; i++)
+		out[i] = turns[i].server;
+	free(turns);
+	return 0;
+}
+
+struct machine_index {
+	uint32_t machine_id;
+	uint32_t server;
+};
+
+static int compare_machines(const void *a, const void *b)
+{
+	const struct machine_index *x = a, *y = b;
+
+	if (x->machine_id != y->machine_id)
+		return x->machine_id < y->machine_id ? -1 : 1;
+	return x->server < y->server ? -1 : x->server > y->server;
+}
+
+static int build_by_machine(const struct lb_service_params *params, uint32_t *out)
+{
+	size_t n = params->n_servers;
+	struct machine_index *rows = calloc(n == 0 ? 1 : n, sizeof(*rows));
+
+	if (rows == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++)
+		rows[i] = (struct machine_index){params->servers[i].machine_id, i};
+	qsort(rows, n, sizeof(*rows), compare_machines);
+	for (size_t i = 0; i < n; i++)
+		out[i] = rows[i].server;
+	free(rows);
+	return 0;
+}
+
+static int check_params(const struct lb_service_params *params, struct lb_error *err)
+{
+	uint32_t divisor;
+
+	if (params->protocol != IPPROTO_TCP && params->protocol != IPPROTO_UDP)
+		return lb_error_set(err, -EINVAL, "protocol", "must be TCP or UDP");
+	if (params->forwarding >= LB_FORWARD_N || params->scheduler >= LB_SCHED_N)
+		return lb_error_set(err, -EINVAL, "", "unknown forwarding mode or scheduler");
+	if (params->n_ports == 0 || params->n_ports > LB_SERVICE_PORTS_MAX)
+		return lb_error_set(err, -E2BIG, "ports", "a service takes 1 to %u port entries",
+				    LB_SERVICE_PORTS_MAX);
+	for (size_t i = 0; i < params->n_ports; i++)
+		if (params->ports[i].first > params->ports[i].last)
+			return lb_error_set(err, -EINVAL, "ports", "range ends before it begins");
+	if (params->n_servers > LB_SERVICE_SERVERS_MAX)
+		return lb_error_set(err, -E2BIG, "real_servers",
+				    "a service takes at most %u real servers",
+				    LB_SERVICE_SERVERS_MAX);
+	if (params->scheduler == LB_SCHED_WEIGHTED_ROUND_ROBIN &&
+	    sequence_length(params, &divisor) > LB_SERVICE_SEQUENCE_MAX)
+		return lb_error_set(err, -E2BIG, "weight",
+				    "the weights add up to more than %u after their common divisor",
+				    LB_SERVICE_SEQUENCE_MAX);
+	return 0;
+}
+
+static void copy_head(struct lb_service *svc, const struct lb_service_params *params)
+{
+	svc->vip = params->vip;
+	svc->protocol = params->protocol;
+	svc->epoch = params->epoch;
+	svc->forwarding = params->forwarding;
+	svc->scheduler = params->scheduler;
+	svc->no_server_action = params->no_server_action;
+	svc->persist_len = params->persist_len;
+	svc->group_id = params->group_id;
+	svc->nat_source_id = params->nat_source_id;
+	svc->idle_timeout_ms = params->idle_timeout_ms;
+	svc->persist_timeout_ms = params->persist_timeout_ms;
+	svc->n_servers = (uint32_t)params->n_servers;
+	svc->n_ports = (uint32_t)params->n_ports;
+}
+
+int lb_service_build(const struct lb_service_params *params, struct lb_service **out,
+		     struct lb_error *err)
+{
+	bool weighted = params->scheduler == LB_SCHED_WEIGHTED_ROUND_ROBIN;
+	uint32_t divisor = 0, *sequence, *by_machine;
+	struct lb_service_server *servers;
+	struct lb_port_range *ports;
+	struct lb_service *svc;
+	size_t n_sequence, bytes;
+	int rc;
+
+	*out = NULL;
+	rc = check_params(params, err);
+	if (rc != 0)
+		return rc;
+	n_sequence = weighted ? (size_t)sequence_length(params, &divisor) : 0;
+	bytes = sizeof(*svc) + params->n_servers * (sizeof(*servers) + sizeof(uint32_t)) +
+		n_sequence * sizeof(uint32_t) + params->n_ports * sizeof(*ports);
+	/* Whole lines, so that no two services share one. */
+	bytes = (bytes + 63) & ~(size_t)63;
+	svc = aligned_alloc(64, bytes);
+	if (svc == NULL)
+		return lb_error_set(err, -ENOMEM, "", "no memory for a service of %zu bytes", bytes);
+	memset(svc, 0, bytes);
+	servers = (struct lb_service_server *)(svc + 1);
+	by_machine = (uint32_t *)(servers + params->n_servers);
+	sequence = by_machine + params->n_servers;
+	ports = (struct lb_port_range *)(sequence + n_sequence);
+
+	copy_head(svc, params);
+	svc->bytes = bytes;
+	svc->servers = servers;
+	svc->by_machine = by_machine;
+	svc->ports = ports;
+	svc->sequence = weighted ? sequence : NULL;
+	svc->n_sequence = (uint32_t)(weighted ? n_sequence : params->n_servers);
+	if (params->n_servers != 0)
+		memcpy(servers, params->servers, params->n_servers * sizeof(*servers));
+	memcpy(ports, params->ports, params->n_ports * sizeof(*ports));
+	rc = build_by_machine(params, by_machine);
+	if (rc == 0 && weighted)
+		rc = build_sequence(params, divisor, sequence, n_sequence);
+	if (rc != 0) {
+		free(svc);
+		return lb_error_set(err, rc, "", "no memory to order a service's servers");
+	}
+	*out = svc;
+	return 0;
+}
+
+size_t lb_service_bytes(const struct lb_service *svc)
+{
+	return svc->bytes;
+}
+
+void lb_service_free(struct lb_service *svc)
+{
+	free(svc);
+}
+
+uint32_t lb_service_find_machine(const struct lb_service *svc, uint32_t machine_id)
+{
+	uint32_t low = 0, high = svc->n_servers;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (svc->servers[svc->by_machine[mid]].machine_id < machine_id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == svc->n_servers || svc->servers[svc->by_machine[low]].machine_id != machine_id)
+		return UINT32_MAX;
+	return svc->by_machine[low];
+}

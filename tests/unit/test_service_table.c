@@ -1,0 +1,207 @@
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include "steer/service_table.h"
+
+#define SERVICES 64
+#define VIPS 3
+#define ENTRIES 2000
+
+/* The obviously right twin: a list of services that is walked for each question. */
+struct twin {
+	bool is_used;
+	struct lb_addr vip;
+	uint8_t proto;
+	struct lb_port_range ports[4];
+	size_t n_ports;
+};
+
+static struct lb_service_table *make_table(uint32_t n_entries)
+{
+	struct lb_service_table *t;
+	void *mem = calloc(1, lb_service_table_bytes(n_entries));
+
+	cr_assert_eq(lb_service_table_init(mem, n_entries, 42, &t), 0);
+	return t;
+}
+
+static struct lb_addr vip_of(int i)
+{
+	static const char *const text[VIPS] = {"192.0.2.10", "2001:db8::10", "192.0.2.11"};
+	struct lb_addr a;
+
+	cr_assert_eq(lb_addr_parse(text[i], &a), 0);
+	return a;
+}
+
+/* How specific the twin's match is: 3 port, 2 range, 1 all ports. */
+static int match_of(const struct twin *s, const struct lb_addr *vip, uint8_t proto, uint16_t port)
+{
+	int best = 0;
+
+	if (!s->is_used || s->proto != proto || !lb_addr_equal(&s->vip, vip))
+		return 0;
+	for (size_t i = 0; i < s->n_ports; i++) {
+		const struct lb_port_range *r = &s->ports[i];
+		int match = r->first == r->last			     ? 3
+			    : r->first == 0 && r->last == 65535 ? 1
+								     : 2;
+
+		if (port >= r->first && port <= r->last && match > best)
+			best = match;
+	}
+	return best;
+}
+
+static uint32_t twin_lookup(const struct twin *all, const struct lb_addr *vip, uint8_t proto,
+			    uint16_t port)
+{
+	uint32_t found = LB_SERVICE_NOT_FOUND;
+	int best = 0;
+
+	for (uint32_t i = 0; i < SERVICES; i++) {
+		int match = match_of(&all[i], vip, proto, port);
+
+		if (match > best) {
+			best = match;
+			found = i;
+		}
+	}
+	return found;
+}
+
+/* Same kind and overlapping: what the configuration check refuses. */
+static bool clashes(const struct twin *all, const struct twin *s)
+{
+	for (uint32_t i = 0; i < SERVICES; i++)
+		for (size_t a = 0; all[i].is_used && a < all[i].n_ports; a++)
+			for (size_t b = 0; b < s->n_ports; b++) {
+				const struct lb_port_range *x = &all[i].ports[a], *y = &s->ports[b];
+				bool x_all = x->first == 0 && x->last == 65535;
+				bool y_all = y->first == 0 && y->last == 65535;
+
+				if (all[i].proto == s->proto && lb_addr_equal(&all[i].vip, &s->vip) &&
+				    (x->first == x->last) == (y->first == y->last) &&
+				    x_all == y_all && x->first <= y->last && y->first <= x->last)
+					return true;
+			}
+	return false;
+}
+
+static void make_random(struct twin *s)
+{
+	s->is_used = true;
+	s->vip = vip_of(rand() % VIPS);
+	s->proto = rand() % 2 ? IPPROTO_TCP : IPPROTO_UDP;
+	s->n_ports = 1 + (size_t)(rand() % 2);
+	for (size_t i = 0; i < s->n_ports; i++) {
+		uint16_t first = (uint16_t)(rand() % 65536);
+		uint32_t last = first + (uint32_t)(rand() % 3000);
+
+		if (rand() % 2)
+			last = first;
+		if (rand() % 20 == 0) {
+			first = 0;
+			last = 65535;
+		}
+		s->ports[i] = (struct lb_port_range){first, (uint16_t)(last > 65535 ? 65535 : last)};
+	}
+	if (s->n_ports == 2 && s->ports[0].last >= s->ports[1].first &&
+	    s->ports[1].last >= s->ports[0].first)
+		s->n_ports = 1;
+}
+
+static void compare(const struct lb_service_table *t, const struct twin *all)
+{
+	for (int i = 0; i < 400; i++) {
+		struct lb_addr vip = vip_of(rand() % VIPS);
+		uint8_t proto = rand() % 2 ? IPPROTO_TCP : IPPROTO_UDP;
+		const struct twin *s = &all[rand() % SERVICES];
+		int port = rand() % 65536;
+
+		/* Edges of ranges are where mistakes are. */
+		if (s->is_used && rand() % 2) {
+			const struct lb_port_range *r = &s->ports[0];
+
+			vip = s->vip;
+			proto = s->proto;
+			port = (rand() % 2 ? r->first : r->last) + rand() % 3 - 1;
+		}
+		if (port < 0 || port > 65535)
+			continue;
+		cr_expect_eq(lb_service_table_lookup(t, &vip, proto,
+						     rte_cpu_to_be_16((uint16_t)port)),
+			     twin_lookup(all, &vip, proto, (uint16_t)port), "port %d", port);
+	}
+}
+
+Test(service_table, agrees_with_a_list_under_random_changes)
+{
+	static struct twin all[SERVICES];
+	struct lb_service_table *t = make_table(ENTRIES * 4);
+	unsigned int seed = (unsigned int)(uintptr_t)t ^ 77u;
+
+	srand(seed);
+	cr_log_info("seed %u", seed);
+	for (int step = 0; step < 600; step++) {
+		uint32_t slot = (uint32_t)(rand() % SERVICES);
+		struct twin *s = &all[slot], next;
+
+		if (s->is_used) {
+			lb_service_table_remove(t, &s->vip, s->proto, s->ports, s->n_ports, slot);
+			s->is_used = false;
+		} else {
+			make_random(&next);
+			if (!clashes(all, &next)) {
+				cr_assert_eq(lb_service_table_add(t, &next.vip, next.proto,
+								  next.ports, next.n_ports, slot),
+					     0, "seed %u step %d", seed, step);
+				*s = next;
+			}
+		}
+		compare(t, all);
+	}
+	for (uint32_t i = 0; i < SERVICES; i++)
+		if (all[i].is_used)
+			lb_service_table_remove(t, &all[i].vip, all[i].proto, all[i].ports,
+						all[i].n_ports, i);
+	for (int i = 0; i < VIPS; i++) {
+		struct lb_addr vip = vip_of(i);
+
+		cr_expect_not(lb_service_table_has_vip(t, &vip));
+	}
+	free(t);
+}
+
+Test(service_table, refuses_and_stays_whole_at_its_bound)
+{
+	struct lb_service_table *t = make_table(8);
+	struct lb_addr vip = vip_of(0);
+	struct lb_port_range a = {80, 80}, b = {1000, 60000}, c = {443, 443};
+
+	cr_expect_eq(lb_service_table_add(t, &vip, IPPROTO_TCP, &a, 1, 1), 0);
+	cr_expect_eq(lb_service_table_add(t, &vip, IPPROTO_TCP, &b, 1, 2), -ENOSPC);
+	cr_expect_eq(lb_service_table_lookup(t, &vip, IPPROTO_TCP, rte_cpu_to_be_16(2000)),
+		     LB_SERVICE_NOT_FOUND);
+	cr_expect_eq(lb_service_table_add(t, &vip, IPPROTO_TCP, &a, 1, 3), -EEXIST);
+	cr_expect_eq(lb_service_table_add(t, &vip, IPPROTO_TCP, &c, 1, 3), 0);
+	cr_expect_eq(lb_service_table_lookup(t, &vip, IPPROTO_TCP, rte_cpu_to_be_16(80)), 1u);
+	cr_expect_eq(lb_service_table_lookup(t, &vip, IPPROTO_TCP, rte_cpu_to_be_16(443)), 3u);
+	cr_expect_eq(lb_service_table_lookup(t, &vip, IPPROTO_UDP, rte_cpu_to_be_16(80)),
+		     LB_SERVICE_NOT_FOUND);
+	cr_expect(lb_service_table_has_vip(t, &vip));
+	free(t);
+}
+
+Test(service_table, a_range_takes_at_most_thirty_entries)
+{
+	for (uint32_t first = 0; first < 65536; first += 37) {
+		for (uint32_t last = first; last < 65536; last += 101) {
+			struct lb_port_range r = {(uint16_t)first, (uint16_t)last};
+
+			cr_assert_leq(lb_service_table_entries(&r, 1), 32u, "%u-%u", first, last);
+		}
+	}
+}
