@@ -1,0 +1,331 @@
+"""A laboratory of network namespaces for the demo and the system tests.
+
+Everything lives in one private mount, PID and network namespace (see enter()), so that nothing is
+left behind however the program ends: hosts are namespaces inside it, joined by a bridge.
+"""
+import contextlib
+import ctypes
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CLONE_NEWNET = 0x40000000
+INSIDE = 'BALLAST_LAB'
+
+
+class LabError(Exception):
+    """What a machine lacks or what did not come true, for people."""
+
+
+def preflight():
+    """Raises LabError with one line naming what this machine lacks."""
+    if os.geteuid() != 0:
+        raise LabError('needs root: network namespaces and AF_XDP are made by it')
+    for tool in ('ip', 'ethtool', 'unshare', 'nginx'):
+        if shutil.which(tool) is None:
+            raise LabError(f'{tool} is not installed (scripts/install-packages demo)')
+    result = subprocess.run(['unshare', '-m', '-n', '-p', '-f', 'ip', 'link', 'add', 'lab0', 'type',
+                             'veth', 'peer', 'name', 'lab1'], capture_output=True, text=True,
+                            check=False)
+    if result.returncode != 0:
+        raise LabError(f'no network namespaces or veth here: {result.stderr.strip()}')
+
+
+def enter():
+    """Runs the calling program again inside private namespaces; returns in the inner one only."""
+    if os.environ.get(INSIDE) == '1':
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        subprocess.run(['mount', '-t', 'tmpfs', 'lab', '/run/netns'], check=True)
+        subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
+        return
+    os.makedirs('/run/netns', exist_ok=True)
+    env = dict(os.environ, **{INSIDE: '1'})
+    command = ['unshare', '--mount', '--net', '--pid', '--fork', '--mount-proc',
+               '--kill-child=SIGKILL', sys.executable] + sys.argv
+    child = subprocess.Popen(command, env=env)
+    # Ctrl-C reaches the inner program through the terminal; SIGTERM is passed on to it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    status = child.wait()
+    sys.exit(status if status >= 0 else 128 - status)
+
+
+def wait_for(what, condition, timeout_s=60, step_s=0.02):
+    """Waits until condition() is true and returns its value; LabError naming `what` otherwise."""
+    end = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise LabError(f'waited {timeout_s} s in vain: {what}')
+        time.sleep(step_s)
+
+
+class Host:
+    """One machine: a network namespace with an interface eth1 on the lab's bridge."""
+
+    def __init__(self, lab, name, addresses, bridge):
+        self.lab, self.name, self.addresses = lab, name, addresses
+        lab.ip('netns', 'add', name)
+        self.attach(bridge, 'eth1', addresses)
+        self.run('ip', 'link', 'set', 'lo', 'up')
+
+    def attach(self, bridge, ifname, addresses, mtu=1500):
+        """Adds an interface on a bridge."""
+        outer = f'v{self.lab.next_id()}'
+        self.lab.ip('link', 'add', outer, 'mtu', str(mtu), 'type', 'veth', 'peer', 'name', ifname,
+                    'mtu', str(mtu), 'netns', self.name)
+        self.lab.ip('link', 'set', outer, 'master', bridge, 'up')
+        # AF_XDP sees frames as they are: checksums must be complete and segments small.
+        for place, dev in ((None, outer), (self, ifname)):
+            command = ['ethtool', '-K', dev, 'tx', 'off', 'gro', 'off', 'gso', 'off', 'tso', 'off']
+            (place.run if place else self.lab.run)(*command)
+        for address in addresses:
+            extra = ['nodad'] if ':' in address else []
+            self.run('ip', 'address', 'add', address, 'dev', ifname, *extra)
+        self.run('ip', 'link', 'set', ifname, 'up')
+
+    def command(self, *args):
+        return ['ip', 'netns', 'exec', self.name, *args]
+
+    def run(self, *args, check=True, **options):
+        """Runs a command in this host to its end; returns its output."""
+        result = subprocess.run(self.command(*args), capture_output=True, text=True, check=False,
+                                **options)
+        if check and result.returncode != 0:
+            raise LabError(f'{self.name}: {" ".join(args)}: {result.stderr.strip()}')
+        return result.stdout
+
+    def start(self, *args, **options):
+        """Starts a command in this host; the lab ends it."""
+        process = subprocess.Popen(self.command(*args), **options)
+        self.lab.processes.append(process)
+        return process
+
+    @contextlib.contextmanager
+    def inside(self):
+        """This thread is in the host's network namespace for a while: sockets are made there."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        with open('/proc/self/ns/net') as back, open(f'/run/netns/{self.name}') as there:
+            if libc.setns(there.fileno(), CLONE_NEWNET) != 0:
+                raise LabError(f'setns: {os.strerror(ctypes.get_errno())}')
+            try:
+                yield
+            finally:
+                libc.setns(back.fileno(), CLONE_NEWNET)
+
+    def connect(self, address, port, source=None, timeout_s=10):
+        """A TCP connection from this host."""
+        with self.inside():
+            return socket.create_connection((address, port), timeout_s,
+                                            (source, 0) if source else None)
+
+    def get(self, address, port, source=None, timeout_s=10):
+        """The body of GET / over a new connection."""
+        with self.inside():
+            client = http.client.HTTPConnection(address, port, timeout_s,
+                                                (source, 0) if source else None)
+            client.connect()
+        try:
+            client.request('GET', '/')
+            return client.getresponse().read().decode().strip()
+        finally:
+            client.close()
+
+
+class Nginx:
+    """A real nginx on a host that answers with the host's name."""
+
+    def __init__(self, host, ports, extra=''):
+        self.host = host
+        self.folder = os.path.join(host.lab.folder, f'nginx-{host.name}')
+        os.makedirs(self.folder, exist_ok=True)
+        listens = ''.join(f'listen {port}; listen [::]:{port};' for port in ports)
+        with open(f'{self.folder}/nginx.conf', 'w') as out:
+            out.write(f'''daemon off; master_process off; pid {self.folder}/pid;
+error_log {self.folder}/error.log; worker_rlimit_nofile 8192;
+events {{ worker_connections 4096; }}
+http {{ access_log off; client_body_temp_path {self.folder}/t; proxy_temp_path {self.folder}/t;
+fastcgi_temp_path {self.folder}/t; uwsgi_temp_path {self.folder}/t; scgi_temp_path {self.folder}/t;
+keepalive_timeout 600; keepalive_requests 1000000;
+server {{ {listens} default_type text/plain; location / {{ return 200 "{host.name}\\n"; }}
+location /data/ {{ root {self.folder}; }} {extra} }} }}''')
+        self.ports = ports
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = self.host.start('nginx', '-p', self.folder, '-c',
+                                       f'{self.folder}/nginx.conf', stderr=subprocess.DEVNULL)
+        wait_for(f'nginx on {self.host.name}', self.answers)
+
+    def answers(self):
+        try:
+            with self.host.inside():
+                socket.create_connection(('127.0.0.1', self.ports[0]), 1).close()
+            return True
+        except OSError:
+            return False
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+class Ballast:
+    """ballastd on a host, driven as a user would drive it."""
+
+    def __init__(self, host, config, build, interface='eth1', extra=()):
+        self.host, self.build, self.extra = host, build, list(extra)
+        self.folder = tempfile.mkdtemp(prefix='ballast-', dir=host.lab.folder)
+        self.config_file = f'{self.folder}/ballast.json'
+        self.socket = f'{self.folder}/api.sock'
+        config = json.loads(json.dumps(config))
+        for number, entry in enumerate(config['node']['interfaces']):
+            if number == 0:
+                entry['device'] = f'af_xdp:{interface}'
+        config['node']['api'] = {'socket': self.socket}
+        with open(self.config_file, 'w') as out:
+            json.dump(config, out, indent=2)
+        self.process = None
+        self.log = f'{self.folder}/log'
+
+    def start(self, wait=True):
+        with open(self.log, 'a') as log:
+            self.process = self.host.start(
+                f'{self.build}/apps/ballastd', '--config', self.config_file, '--state-dir',
+                self.folder, *self.extra, '--', '--no-huge', '--no-pci', '-m', '128',
+                stdout=subprocess.PIPE, stderr=log, text=True)
+        if wait:
+            self.wait_ready()
+        return self
+
+    def log_tail(self):
+        with open(self.log) as log:
+            return ''.join(log.readlines()[-25:])
+
+    def is_ready(self):
+        if self.process.poll() is not None:
+            raise LabError(f'ballastd ended with {self.process.returncode}:\n{self.log_tail()}')
+        try:
+            return self.rest('GET', '/readyz')[0] == 200
+        except OSError:
+            return False
+
+    def wait_ready(self, timeout_s=60):
+        try:
+            wait_for('ballastd ready', self.is_ready, timeout_s)
+        except LabError as error:
+            raise LabError(f'{error}\n{self.log_tail()}') from error
+
+    def rest(self, method, path, body=None, headers=None):
+        """(status, headers, parsed body) over the unix socket."""
+        client = http.client.HTTPConnection('localhost', timeout=30)
+        client.sock = socket.socket(socket.AF_UNIX)
+        client.sock.settimeout(30)
+        client.sock.connect(self.socket)
+        headers = dict(headers or {})
+        if body is not None:
+            headers.setdefault('Content-Type', 'application/merge-patch+json' if method == 'PATCH'
+                               else 'application/json')
+            body = json.dumps(body)
+        client.request(method, path, body, headers)
+        response = client.getresponse()
+        text = response.read().decode()
+        client.close()
+        try:
+            parsed = json.loads(text) if text else None
+        except ValueError:
+            parsed = text
+        return response.status, dict(response.getheaders()), parsed
+
+    def get(self, path):
+        status, _, body = self.rest('GET', f'/api/v1/{path}')
+        if status != 200:
+            raise LabError(f'GET {path}: {status} {body}')
+        return body
+
+    def counters(self):
+        return self.get('stats')['counters']
+
+    def kill(self):
+        """As a power cut would end it."""
+        self._inner_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def _inner_signal(self, number):
+        # `ip netns exec` has become ballastd by exec: the process is ours to signal.
+        os.kill(self.process.pid, number)
+
+    def reload(self):
+        self._inner_signal(signal.SIGHUP)
+
+    def stop(self, timeout_s=60):
+        """SIGTERM; returns the counters it printed. LabError unless it exits with 0."""
+        self._inner_signal(signal.SIGTERM)
+        out, _ = self.process.communicate(timeout=timeout_s)
+        if self.process.returncode != 0:
+            raise LabError(f'ballastd ended with {self.process.returncode}:\n{self.log_tail()}')
+        return json.loads(out)
+
+
+def check_law(counters):
+    """The accounting law over a dictionary of counters; LabError when a packet is missing."""
+    came = sum(counters[name] for name in ('rx', 'handed_in', 'injected', 'originated'))
+    went = sum(counters[name] for name in ('tx', 'handed_out', 'punted', 'held'))
+    went += sum(value for name, value in counters.items() if name.startswith('drop_'))
+    if came != went:
+        raise LabError(f'{came} packets came and {went} are accounted for: {counters}')
+
+
+class Lab:
+    """Hosts on a bridge. Use as a context: its end ends every process it started."""
+
+    def __init__(self, folder=None):
+        self.folder = folder or tempfile.mkdtemp(prefix='ballast-lab-')
+        self.processes, self.ids = [], 0
+
+    def __enter__(self):
+        self.bridge('br0')
+        return self
+
+    def __exit__(self, *_):
+        for process in reversed(self.processes):
+            if process.poll() is None:
+                process.terminate()
+        for process in reversed(self.processes):
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def next_id(self):
+        self.ids += 1
+        return self.ids
+
+    def run(self, *args):
+        result = subprocess.run(args, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            raise LabError(f'{" ".join(args)}: {result.stderr.strip()}')
+        return result.stdout
+
+    def ip(self, *args):
+        return self.run('ip', *args)
+
+    def bridge(self, name):
+        self.ip('link', 'add', name, 'type', 'bridge', 'mcast_snooping', '0')
+        self.ip('link', 'set', name, 'up')
+
+    def host(self, name, *addresses, bridge='br0'):
+        return Host(self, name, list(addresses), bridge)
