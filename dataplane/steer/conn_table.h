@@ -1,15 +1,20 @@
 /* conn_table.h - which real server each live flow was given: the table itself.
  *
  * Role     finds the entry of a 5-tuple as it stands in a packet, one entry for each direction
+ * Pointers an entry stays where it is through look-ups and through the removal of others. An insert
+ *          moves others exactly when it adds to *n_displaced, lb_conn_tidy whenever it likes; then
+ *          every pointer into that family is void
  * Shape    per family an array of two-entry buckets holding full keys inline (IPv4: one 64-byte
  *          line of 2 x 32 bytes; IPv6: 128 bytes of 2 x 64). Each key has two buckets; insertion
  *          prefers the first while it has room, then the second, then displaces others
  * Units    keys in network order; `last_tick` in ticks of 2^11 ms since the worker started
  * Threads  owner worker only; control sees it through counters, never directly
  * Memory   caller's zeroed block of lb_conn_table_bytes(); nothing allocated afterwards
- * Limits   displacement looks at a bounded number of buckets; when it finds no room insert fails
- *          and the caller decides whom to evict (conn.h); look-ups cannot fail
- * Errors   init: -EINVAL; hot calls: none
+ * Limits   displacement looks at LB_CONN_SEARCH_MAX buckets at most; when it finds no room insert
+ *          fails, changes nothing, and the caller decides whom to evict (conn.h). That does not
+ *          happen below 85 % of a table of 1000 entries or more. Look-ups cannot fail and read at
+ *          most two buckets
+ * Errors   init: -EINVAL past LB_CONN_ENTRIES_MAX or on unaligned memory; hot calls: none
  * Source   DESIGN 3.4; Pagh & Rodler, Cuckoo Hashing (2004); decision 0002
  * Tests    tests/unit/test_conn_table.c (naive twin), tests/fuzz/
  */
@@ -22,6 +27,8 @@
 #include "packet/packet.h"
 
 #define LB_TICK_SHIFT_MS 11u
+#define LB_CONN_ENTRIES_MAX (1u << 28) /* per family; the hash has 32 bits */
+#define LB_CONN_SEARCH_MAX 1024u
 
 static inline uint16_t lb_tick(uint64_t now_ms)
 {
@@ -39,10 +46,10 @@ enum lb_conn_kind {
 /* The part of an entry behind its key, the same for both families, so that the passes have one
  * type to work on. */
 struct lb_conn {
-	uint8_t kind : 3;  /* enum lb_conn_kind; part of the key match by its protocol */
-	uint8_t state : 4; /* enum lb_tcp_state, the same in both directions' entries */
-	uint8_t spilled : 1; /* table's own, in a bucket's first entry: some key of this bucket is in
-				its second one */
+	uint8_t kind : 3;    /* enum lb_conn_kind; part of the key match by its protocol */
+	uint8_t state : 4;   /* enum lb_tcp_state, the same in both directions' entries */
+	uint8_t spilled : 1; /* the table's own, about the bucket and not about this entry: write
+				fields one by one, never the struct as a whole */
 	uint8_t service_epoch;
 	uint16_t last_tick; /* last packet in this direction */
 	uint16_t service;   /* slot */
@@ -64,7 +71,8 @@ struct lb_conn {
 
 struct lb_conn_table;
 
-/* Bytes for `n_v4` and `n_v6` entries (a NAT connection takes two); rounded up to buckets. */
+/* Bytes for `n_v4` and `n_v6` entries (a NAT connection takes two); rounded up to buckets, at least
+ * two buckets a family. 0 past LB_CONN_ENTRIES_MAX. */
 size_t lb_conn_table_bytes(uint32_t n_v4, uint32_t n_v6);
 
 /* `mem` is zeroed and aligned to 128 bytes. The table lives inside it. */
@@ -76,16 +84,17 @@ uint32_t lb_conn_hash(const struct lb_conn_table *t, const struct lb_key *key);
 /* Prefetches the first bucket. */
 void lb_conn_prefetch(const struct lb_conn_table *t, const struct lb_key *key, uint32_t hash);
 
-/* NULL: not there. The pointer is good until the next insert or remove. */
+/* NULL: not there. */
 struct lb_conn *lb_conn_lookup(const struct lb_conn_table *t, const struct lb_key *key,
 			       uint32_t hash);
 
 /* A zeroed entry but for kind (which the caller gives and which fits key->proto). The key must not
- * be there. NULL: no room even by displacing. May move other entries: their pointers are void.
- * *n_displaced grows by the entries moved. */
+ * be there. NULL: no room even by displacing, and nothing has moved. *n_displaced grows by the
+ * entries moved to their other bucket; when it grows, all other pointers are void. */
 struct lb_conn *lb_conn_insert(struct lb_conn_table *t, const struct lb_key *key, uint32_t hash,
 			       enum lb_conn_kind kind, uint64_t *n_displaced);
 
+/* Moves nothing: pointers to other entries stay good. */
 void lb_conn_remove(struct lb_conn_table *t, struct lb_conn *conn, bool is_v6);
 
 /* The key of an entry that is in use. */
@@ -101,7 +110,14 @@ uint32_t lb_conn_n_buckets(const struct lb_conn_table *t, bool is_v6);
 uint32_t lb_conn_bucket(const struct lb_conn_table *t, bool is_v6, uint32_t bucket,
 			struct lb_conn *out[2]);
 
-/* Entries in use. */
+/* Upkeep for the ageing pass, `n_buckets` steps at the table's own cursor (as many as were walked
+ * is right): takes entries home into their first bucket where that has room again and forgets which
+ * buckets once had spilled, so that a look-up of an unknown key goes on reading one bucket however
+ * long the table has been in use. May move entries. */
+void lb_conn_tidy(struct lb_conn_table *t, bool is_v6, uint32_t n_buckets);
+
+/* Entries that there is room for, and entries in use. */
+uint32_t lb_conn_capacity(const struct lb_conn_table *t, bool is_v6);
 uint32_t lb_conn_count(const struct lb_conn_table *t, bool is_v6);
 
 #endif
