@@ -36,8 +36,7 @@ struct lb_pipeline_params {
 size_t lb_pipeline_bytes(const struct lb_pipeline_params *params);
 
 /* `mem` zeroed and aligned to 128 bytes; the pipeline lives inside it. */
-int lb_pipeline_init(void *mem, const struct lb_pipeline_params *params,
-		     struct lb_pipeline **out);
+int lb_pipeline_init(void *mem, const struct lb_pipeline_params *params, struct lb_pipeline **out);
 
 /* Runs a burst; `b->pkt[0..n-1]` have bytes, lengths and iface set. Afterwards every packet has a
  * verdict other than CONTINUE and is counted. The caller transmits, punts and frees, and reports

@@ -1,0 +1,75 @@
+/* What is asked of a pipeline beside running bursts. */
+#include <assert.h>
+
+#include "pipeline_state.h"
+
+void lb_pipeline_age(struct lb_pipeline *pl, uint64_t now_ms)
+{
+	lb_conn_age(&pl->steer, now_ms, LB_AGE_BUCKETS_MAX);
+}
+
+uint32_t lb_pipeline_take_unresolved(struct lb_pipeline *pl, uint32_t *ids, uint32_t max)
+{
+	uint32_t n = 0;
+
+	while (n < max && pl->n_unresolved != 0)
+		ids[n++] = pl->unresolved[--pl->n_unresolved];
+	return n;
+}
+
+void lb_pipeline_uncount(struct lb_pipeline *pl, enum lb_counter from, enum lb_counter reason)
+{
+	assert(from == LB_COUNT_tx || from == LB_COUNT_punted);
+	lb_add(&pl->counters[from], (uint64_t)-1);
+	lb_add(&pl->counters[reason], 1);
+}
+
+void lb_pipeline_count(struct lb_pipeline *pl, enum lb_counter counter, uint64_t n)
+{
+	lb_add(&pl->counters[counter], n);
+}
+
+static uint64_t load(const uint64_t *cell)
+{
+	return __atomic_load_n(cell, __ATOMIC_RELAXED);
+}
+
+uint64_t lb_pipeline_counter(const struct lb_pipeline *pl, enum lb_counter counter)
+{
+	return load(&pl->counters[counter]);
+}
+
+static void add_cell(const struct lb_traffic_cell *cell, struct lb_traffic *add_to)
+{
+	add_to->conns += load(&cell->conns);
+	add_to->conns_live += load(&cell->conns_live);
+	add_to->pkts_in += load(&cell->pkts_in);
+	add_to->bytes_in += load(&cell->bytes_in);
+	add_to->pkts_out += load(&cell->pkts_out);
+	add_to->bytes_out += load(&cell->bytes_out);
+}
+
+void lb_pipeline_service_traffic(const struct lb_pipeline *pl, uint32_t slot,
+				 struct lb_traffic *add_to)
+{
+	assert(slot < LB_SERVICES_MAX);
+	add_cell(&pl->steer.service_traffic[slot], add_to);
+}
+
+void lb_pipeline_real_traffic(const struct lb_pipeline *pl, uint32_t real_id,
+			      struct lb_traffic *add_to)
+{
+	assert(real_id < LB_REALS_MAX);
+	add_cell(&pl->steer.real_traffic[real_id], add_to);
+}
+
+uint32_t lb_pipeline_conns(const struct lb_pipeline *pl)
+{
+	return __atomic_load_n(&pl->steer.conns, __ATOMIC_RELAXED);
+}
+
+void lb_pipeline_observe(struct lb_pipeline *pl, lb_pipeline_observer on_pass, void *ctx)
+{
+	pl->on_pass = on_pass;
+	pl->on_pass_ctx = ctx;
+}

@@ -1,0 +1,194 @@
+/* The second pass for one packet: which connection, and so which server and which way. */
+#include <netinet/in.h>
+
+#include "packet/icmp_error.h"
+#include "pipeline_state.h"
+#include "steer/pick.h"
+#include "steer/service_object.h"
+
+void lb_refuse(struct lb_pipeline *pl, struct lb_pkt *p, enum lb_counter reason,
+	       const struct lb_addr *vip, enum lb_icmp_why why, uint64_t now_ms)
+{
+	lb_pkt_drop(p, reason);
+	if (!lb_token_bucket_take(&pl->replies, now_ms)) {
+		lb_count(&pl->steer, LB_COUNT_reply_suppressed);
+		return;
+	}
+	if (vip == NULL ? !lb_reply_tcp_reset(p) : !lb_reply_icmp_error(p, vip, why)) {
+		lb_token_bucket_give_back(&pl->replies);
+		return;
+	}
+	lb_count(&pl->steer, vip == NULL ? LB_COUNT_rst_sent : LB_COUNT_icmp_sent);
+	p->verdict = LB_VERDICT_TX;
+	p->out_iface = p->iface;
+}
+
+static void refuse_by_protocol(struct lb_pipeline *pl, struct lb_pkt *p, enum lb_counter reason,
+			       uint64_t now_ms)
+{
+	struct lb_addr vip = lb_key_dst(&p->key);
+
+	lb_refuse(pl, p, reason, p->proto == IPPROTO_TCP ? NULL : &vip, LB_ICMP_PORT_UNREACHABLE,
+		  now_ms);
+}
+
+/* A packet of no connection and no service. On a port that we use as NAT source nobody but us can
+ * answer: it belongs to another worker, or to a connection that is gone. */
+static bool is_at_nat_port(const struct lb_steer *st, struct lb_pkt *p, const struct lb_addr *dst)
+{
+	uint32_t idx = lb_nat_addr_set_find(st->nat_addr_set, dst, lb_key_dport(&p->key));
+	uint32_t owner;
+
+	if (idx == UINT32_MAX)
+		return false;
+	owner = lb_nat_source_owner(st->nat_sources[idx], lb_key_dport(&p->key), st->n_workers);
+	if (owner != st->worker) {
+		p->owner = (uint16_t)owner;
+		p->verdict = LB_VERDICT_HAND_OVER;
+	}
+	return true;
+}
+
+/* The id by which this packet's sender is reached: behind a gateway, or on the link. */
+static uint32_t find_client_next_hop(struct lb_steer *st, const struct lb_pkt *p,
+				     const struct lb_addr *client)
+{
+	const struct lb_route *route = NULL;
+
+	if (st->routes != NULL)
+		route = lb_route_lookup(st->routes, client);
+	if (route != NULL && route->next_hop != LB_NEXT_HOP_NONE)
+		return route->next_hop;
+	return lb_next_hop_learn(st->next_hops, p->iface, p->data + 6);
+}
+
+static bool is_opening(const struct lb_pkt *p)
+{
+	return p->proto != IPPROTO_TCP ||
+	       (p->tcp_flags & (LB_TCP_SYN | LB_TCP_ACK | LB_TCP_RST | LB_TCP_FIN)) == LB_TCP_SYN;
+}
+
+/* A packet without a connection: opens one, or ends here (NULL). */
+static struct lb_conn *open_conn(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
+{
+	struct lb_steer *st = &pl->steer;
+	struct lb_addr client = lb_key_src(&p->key), vip = lb_key_dst(&p->key);
+	struct lb_conn_request rq = {.key = &p->key, .hash = p->hash};
+	const struct lb_service *svc;
+	enum lb_counter reason;
+	struct lb_conn *conn;
+	uint32_t server;
+
+	rq.slot = lb_service_table_lookup(st->service_table, &vip, p->proto, lb_key_dport(&p->key));
+	if (rq.slot == LB_SERVICE_NOT_FOUND) {
+		p->verdict = LB_VERDICT_PUNT;
+		if (is_at_nat_port(st, p, &vip) && p->verdict != LB_VERDICT_HAND_OVER)
+			refuse_by_protocol(pl, p, LB_COUNT_drop_no_connection, now_ms);
+		return NULL;
+	}
+	p->service = rq.slot;
+	if (!is_opening(p)) {
+		refuse_by_protocol(pl, p, LB_COUNT_drop_no_connection, now_ms);
+		return NULL;
+	}
+	svc = st->services[rq.slot];
+	server = lb_pick_server(st, rq.slot, &client, now_ms);
+	if (server == UINT32_MAX) {
+		if (svc->no_server_action == LB_NO_SERVER_REJECT)
+			refuse_by_protocol(pl, p, LB_COUNT_drop_no_server, now_ms);
+		else
+			lb_pkt_drop(p, LB_COUNT_drop_no_server);
+		return NULL;
+	}
+	rq.real_id = svc->servers[server].real_id;
+	rq.client_next_hop = find_client_next_hop(st, p, &client);
+	if (rq.client_next_hop == LB_NEXT_HOP_NONE) {
+		lb_pkt_drop(p, LB_COUNT_drop_next_hop_full);
+		return NULL;
+	}
+	p->real_id = rq.real_id;
+	conn = lb_conn_open(st, &rq, now_ms, &reason);
+	if (conn == NULL)
+		lb_pkt_drop(p, reason);
+	return conn;
+}
+
+/* A client on the link is where its last packet came from. */
+static void follow_client(struct lb_steer *st, const struct lb_pkt *p, struct lb_conn *conn)
+{
+	uint32_t id = conn->client_next_hop;
+	const struct lb_next_hop *nh = lb_next_hop_get(st->next_hops, id);
+
+	if (id != LB_NEXT_HOP_NONE && id < LB_NEXT_HOP_LEARNED)
+		return;
+	if (nh->resolved != 0 && nh->iface == p->iface &&
+	    memcmp(nh->mac, p->data + 6, sizeof(nh->mac)) == 0)
+		return;
+	id = lb_next_hop_learn(st->next_hops, p->iface, p->data + 6);
+	if (id != LB_NEXT_HOP_NONE)
+		lb_conn_set_client_next_hop(st, conn, p->key.is_v6, id);
+}
+
+/* What deliver needs to know of the connection: later packets of the burst may move its entry. */
+static void plan(const struct lb_steer *st, struct lb_pkt *p, const struct lb_conn *conn)
+{
+	struct lb_tuple t;
+
+	lb_conn_translation(st, conn, p->key.is_v6, &t);
+	p->new_src = t.src;
+	p->new_dst = t.dst;
+	p->new_sport_be = t.sport_be;
+	p->new_dport_be = t.dport_be;
+	p->service = conn->service;
+	p->is_reply = lb_conn_is_reply(conn);
+	p->next_hop = p->is_reply ? conn->client_next_hop : st->reals[p->real_id].next_hop;
+}
+
+void lb_choose_flow(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
+{
+	struct lb_steer *st = &pl->steer;
+	struct lb_conn *conn = p->conn;
+
+	if (conn != NULL)
+		conn = lb_conn_validate(st, conn, p->key.is_v6, &p->real_id);
+	if (conn != NULL && p->proto == IPPROTO_TCP && is_opening(p) &&
+	    lb_conn_may_reopen(st, conn)) {
+		lb_conn_close(st, conn, p->key.is_v6, LB_COUNT_conn_closed);
+		conn = NULL;
+	}
+	if (conn == NULL)
+		conn = open_conn(pl, p, now_ms);
+	if (conn == NULL)
+		return;
+	p->conn = conn;
+	lb_conn_track(st, conn, p->key.is_v6, p->tcp_flags, now_ms);
+	if (!lb_conn_is_reply(conn))
+		follow_client(st, p, conn);
+	plan(st, p, conn);
+}
+
+/* An error goes on if it is about a connection and was sent to whoever sent what it quotes. It
+ * neither keeps a connection alive nor ends it: anybody can send one. */
+void lb_choose_icmp_error(struct lb_steer *st, struct lb_pkt *p)
+{
+	uint8_t proto = (uint8_t)lb_key_proto(&p->key);
+	struct lb_addr dst = lb_key_dst(&p->key), sent_to = lb_outer_dst(p);
+
+	if (p->conn != NULL)
+		p->conn = lb_conn_validate(st, p->conn, p->key.is_v6, &p->real_id);
+	if (p->conn == NULL) {
+		/* About a port of ours it can only concern a connection that is gone; the rest is
+		 * about the kernel's own traffic. */
+		p->verdict = LB_VERDICT_PUNT;
+		if (lb_service_table_lookup(st->service_table, &dst, proto,
+					    lb_key_dport(&p->key)) != LB_SERVICE_NOT_FOUND ||
+		    (is_at_nat_port(st, p, &dst) && p->verdict != LB_VERDICT_HAND_OVER))
+			lb_pkt_drop(p, LB_COUNT_drop_icmp_no_connection);
+		return;
+	}
+	if (!lb_addr_equal(&sent_to, &dst)) {
+		lb_pkt_drop(p, LB_COUNT_drop_icmp_malformed);
+		return;
+	}
+	plan(st, p, p->conn);
+}

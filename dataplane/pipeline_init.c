@@ -1,0 +1,115 @@
+#include <errno.h>
+#include <stdint.h>
+
+#include "pipeline_state.h"
+
+#define ALIGNMENT 128u
+
+/* Both hands of the layout: with a base it gives out addresses, without one it only measures. */
+struct arena {
+	uint8_t *base;
+	size_t used;
+};
+
+static void *take(struct arena *a, size_t bytes)
+{
+	size_t at = a->used;
+
+	a->used += (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+	return a->base == NULL ? NULL : a->base + at;
+}
+
+/* The parts with an init function of their own. */
+struct parts {
+	struct lb_pipeline *pl;
+	void *conn_table;
+	void *service_table;
+	void *nat_addr_set;
+	void *next_hops;
+};
+
+/* A connection takes two entries; either family may need them all. */
+static uint32_t entries_of(const struct lb_pipeline_params *params)
+{
+	return 2 * params->n_connections;
+}
+
+static void lay_out(struct arena *a, const struct lb_pipeline_params *params, struct parts *parts,
+		    struct lb_steer *st)
+{
+	parts->pl = take(a, sizeof(struct lb_pipeline));
+	parts->conn_table = take(a, lb_conn_table_bytes(entries_of(params), entries_of(params)));
+	parts->service_table = take(a, lb_service_table_bytes(LB_SERVICE_ENTRIES_MAX));
+	parts->nat_addr_set = take(a, lb_nat_addr_set_bytes());
+	parts->next_hops = take(a, lb_next_hops_bytes());
+	st->services = take(a, LB_SERVICES_MAX * sizeof(*st->services));
+	st->schedule = take(a, LB_SERVICES_MAX * sizeof(*st->schedule));
+	st->reals = take(a, LB_REALS_MAX * sizeof(*st->reals));
+	st->machine_generation = take(a, LB_MACHINES_MAX * sizeof(*st->machine_generation));
+	st->targets.bits = take(a, LB_TARGETS_MAX / 4);
+	st->nat_sources = take(a, LB_NAT_SOURCES_MAX * sizeof(*st->nat_sources));
+	st->nat_cursors = take(a, 2 * LB_NAT_SOURCES_MAX * sizeof(*st->nat_cursors));
+	st->nat_addrs = take(a, (LB_NAT_ADDR_IDS_MAX + 1) * sizeof(*st->nat_addrs));
+	st->service_traffic = take(a, LB_SERVICES_MAX * sizeof(*st->service_traffic));
+	st->real_traffic = take(a, LB_REALS_MAX * sizeof(*st->real_traffic));
+}
+
+static uint64_t *take_unplaced(struct arena *a)
+{
+	return take(a, LB_SERVICES_MAX / 8);
+}
+
+size_t lb_pipeline_bytes(const struct lb_pipeline_params *params)
+{
+	struct arena a = {NULL, 0};
+	struct parts parts;
+	struct lb_steer st;
+
+	lay_out(&a, params, &parts, &st);
+	take_unplaced(&a);
+	return a.used;
+}
+
+static int init_tables(const struct parts *parts, const struct lb_pipeline_params *params,
+		       struct lb_steer *st)
+{
+	int rc = lb_conn_table_init(parts->conn_table, entries_of(params), entries_of(params),
+				    params->seed, &st->conn_table);
+
+	if (rc != 0)
+		return rc;
+	rc = lb_service_table_init(parts->service_table, LB_SERVICE_ENTRIES_MAX, params->seed,
+				   &st->service_table);
+	if (rc != 0)
+		return rc;
+	lb_nat_addr_set_init(parts->nat_addr_set, params->seed, &st->nat_addr_set);
+	lb_next_hops_init(parts->next_hops, params->seed, &st->next_hops);
+	return 0;
+}
+
+int lb_pipeline_init(void *mem, const struct lb_pipeline_params *params, struct lb_pipeline **out)
+{
+	struct arena a = {mem, 0};
+	struct lb_steer st = {.worker = params->worker,
+			      .n_workers = params->n_workers,
+			      .seed = params->seed,
+			      .conns_max = params->n_connections,
+			      .persist = params->persist};
+	struct parts parts;
+	int rc;
+
+	if (params->n_connections == 0 || params->n_connections > UINT32_MAX / 2 ||
+	    params->worker >= params->n_workers || params->n_workers > LB_WORKERS_MAX ||
+	    (uintptr_t)mem % ALIGNMENT != 0)
+		return -EINVAL;
+	lay_out(&a, params, &parts, &st);
+	rc = init_tables(&parts, params, &st);
+	if (rc != 0)
+		return rc;
+	parts.pl->steer = st;
+	parts.pl->steer.counters = parts.pl->counters;
+	parts.pl->unplaced = take_unplaced(&a);
+	lb_token_bucket_init(&parts.pl->replies, LB_REPLIES_PER_S, LB_REPLIES_BURST);
+	*out = parts.pl;
+	return 0;
+}

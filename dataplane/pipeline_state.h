@@ -1,0 +1,68 @@
+/* pipeline_state.h - the inside of struct lb_pipeline, for pipeline*.c only.
+ *
+ * Role     a worker's tables and what the passes keep between bursts
+ * Shape    head of the block that lb_pipeline_init lays out
+ * Threads  owner worker; counters and traffic: control ro
+ * Memory   part of the caller's block
+ * Limits   LB_UNRESOLVED_MAX next hops are remembered between two questions; further ones are
+ *          remembered when they are needed again
+ * Tests    tests/unit/test_pipeline.c
+ */
+#ifndef LB_PIPELINE_STATE_H
+#define LB_PIPELINE_STATE_H
+
+#include "packet/icmp_error.h"
+#include "packet/token_bucket.h"
+#include "pipeline.h"
+#include "steer/conn.h"
+
+#define LB_REPLIES_PER_S 1000u /* resets and ICMP errors originated by one worker */
+#define LB_REPLIES_BURST 100u
+#define LB_UNRESOLVED_MAX 64u
+#define LB_AGE_BUCKETS_MAX 1024u /* of one call of lb_pipeline_age */
+
+struct lb_pipeline {
+	struct lb_steer steer;
+	struct lb_token_bucket replies;
+	uint32_t unresolved[LB_UNRESOLVED_MAX];
+	uint32_t n_unresolved;
+	lb_pipeline_observer on_pass;
+	void *on_pass_ctx;
+	/* Services whose ports another slot still holds, until a later command frees them. */
+	uint32_t n_unplaced;
+	uint64_t *unplaced; /* bitmap of slots */
+	_Alignas(64) uint64_t counters[LB_COUNTER_N];
+};
+
+static inline struct lb_addr lb_outer_addr(const struct lb_pkt *p, uint32_t v4_off, uint32_t v6_off)
+{
+	struct lb_addr a = {{0, 0, RTE_BE32(0xffff), 0}};
+
+	if (p->key.is_v6)
+		memcpy(&a, p->data + p->l3_off + v6_off, sizeof(a));
+	else
+		memcpy(&a.word_be[3], p->data + p->l3_off + v4_off, sizeof(a.word_be[3]));
+	return a;
+}
+
+/* Of the outermost IP header: an ICMP error's key says nothing about them. */
+static inline struct lb_addr lb_outer_src(const struct lb_pkt *p)
+{
+	return lb_outer_addr(p, 12, 8);
+}
+
+static inline struct lb_addr lb_outer_dst(const struct lb_pkt *p)
+{
+	return lb_outer_addr(p, 16, 24);
+}
+
+/* Answers a packet that cannot be served, unless too many were answered lately or it may not be
+ * answered at all; then it is dropped. `vip` NULL: with a TCP reset from where it was sent to. */
+void lb_refuse(struct lb_pipeline *pl, struct lb_pkt *p, enum lb_counter reason,
+	       const struct lb_addr *vip, enum lb_icmp_why why, uint64_t now_ms);
+
+/* choose, for one packet; p->conn is what the connection table says. */
+void lb_choose_flow(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms);
+void lb_choose_icmp_error(struct lb_steer *st, struct lb_pkt *p);
+
+#endif

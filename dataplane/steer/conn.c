@@ -1,0 +1,464 @@
+#include "steer/conn.h"
+
+#include <assert.h>
+#include <netinet/in.h>
+
+#include "steer/service_object.h"
+#include "steer/tcp_track.h"
+
+#define EVICT_IDLE_TICKS ((LB_EVICT_IDLE_S * 1000u) >> LB_TICK_SHIFT_MS)
+
+/* A real id fits 20 bits, so that id and epoch make one word. */
+_Static_assert(LB_REALS_MAX <= 1u << 24, "a server and its epoch fit a word");
+
+static bool is_tcp(const struct lb_conn *conn)
+{
+	return conn->kind == LB_CONN_TCP_FWD || conn->kind == LB_CONN_TCP_REV;
+}
+
+static const struct lb_service *service_of(const struct lb_steer *st, const struct lb_conn *conn)
+{
+	const struct lb_service *svc = st->services[conn->service];
+
+	return svc != NULL && svc->epoch == conn->service_epoch ? svc : NULL;
+}
+
+static bool is_same_real(const struct lb_real *real, uint8_t epoch)
+{
+	return real->in_use != 0 && real->epoch == epoch;
+}
+
+/* An IPv4 reverse entry has a word to spare behind the client's address and keeps the server in
+ * it, so that replies need no second line. In an IPv6 one the peer has to be asked. */
+static void rev_set_server(struct lb_conn *rev, bool is_v6, uint32_t real_id, uint8_t epoch)
+{
+	if (!is_v6)
+		rev->rev.client_be[1] = (rte_be32_t)(real_id | (uint32_t)epoch << 24);
+}
+
+static bool server_of(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6,
+		      uint32_t *real_id, uint8_t *epoch)
+{
+	const struct lb_conn *fwd = conn;
+
+	if (lb_conn_is_reply(conn) && !is_v6) {
+		*real_id = (uint32_t)conn->rev.client_be[1] & 0xffffffu;
+		*epoch = (uint8_t)((uint32_t)conn->rev.client_be[1] >> 24);
+		return true;
+	}
+	if (lb_conn_is_reply(conn))
+		fwd = lb_conn_peer(st, conn, is_v6);
+	if (fwd == NULL)
+		return false;
+	*real_id = fwd->fwd.real_id;
+	*epoch = fwd->fwd.real_epoch;
+	return true;
+}
+
+static struct lb_addr rev_client(const struct lb_conn *rev, bool is_v6)
+{
+	struct lb_addr a;
+
+	if (!is_v6)
+		return lb_addr_from_v4(rev->rev.client_be[0]);
+	memcpy(&a, rev->rev.client_be, sizeof(a));
+	return a;
+}
+
+void lb_conn_translation(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6,
+			 struct lb_tuple *out)
+{
+	struct lb_key key;
+
+	if (lb_conn_is_reply(conn)) {
+		out->src = st->services[conn->service]->vip;
+		out->sport_be = conn->rev.vip_port_be;
+		out->dst = rev_client(conn, is_v6);
+		out->dport_be = conn->rev.client_port_be;
+		return;
+	}
+	lb_conn_key(conn, is_v6, &key);
+	out->dst = st->reals[conn->fwd.real_id].addr;
+	out->dport_be = st->reals[conn->fwd.real_id].port_be;
+	if (out->dport_be == 0)
+		out->dport_be = lb_key_dport(&key);
+	if (conn->fwd.nat_addr_id != 0) {
+		out->src = st->nat_addrs[conn->fwd.nat_addr_id];
+		out->sport_be = conn->fwd.nat_port_be;
+	} else {
+		out->src = lb_key_src(&key);
+		out->sport_be = lb_key_sport(&key);
+	}
+}
+
+static uint32_t proto_of(const struct lb_conn *conn)
+{
+	return is_tcp(conn) ? IPPROTO_TCP : IPPROTO_UDP;
+}
+
+/* What leaves in one direction comes back, turned round, in the other: that is the peer's key. */
+bool lb_conn_peer_key(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6,
+		      struct lb_key *out)
+{
+	struct lb_tuple t;
+
+	if (lb_conn_is_reply(conn)) {
+		if (service_of(st, conn) == NULL)
+			return false;
+	} else if (st->reals[conn->fwd.real_id].epoch != conn->fwd.real_epoch) {
+		return false;
+	}
+	lb_conn_translation(st, conn, is_v6, &t);
+	lb_key_make(&(struct lb_tuple){t.dst, t.src, t.dport_be, t.sport_be}, proto_of(conn), out);
+	return true;
+}
+
+static bool is_same_key(const struct lb_key *a, const struct lb_key *b)
+{
+	if (a->is_v6 != b->is_v6)
+		return false;
+	return a->is_v6 ? memcmp(&a->v6, &b->v6, sizeof(a->v6)) == 0
+			: memcmp(&a->v4, &b->v4, sizeof(a->v4)) == 0;
+}
+
+struct lb_conn *lb_conn_peer(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6)
+{
+	struct lb_key key, own, back;
+	struct lb_conn *peer;
+
+	if (!lb_conn_peer_key(st, conn, is_v6, &key))
+		return NULL;
+	peer = lb_conn_lookup(st->conn_table, &key, lb_conn_hash(st->conn_table, &key));
+	/* What stands there may be a later connection's, after an orphan: it must lead back here. */
+	if (peer == NULL || lb_conn_is_reply(peer) == lb_conn_is_reply(conn) ||
+	    peer->service != conn->service || peer->service_epoch != conn->service_epoch)
+		return NULL;
+	lb_conn_key(conn, is_v6, &own);
+	if (!lb_conn_peer_key(st, peer, is_v6, &back) || !is_same_key(&own, &back))
+		return NULL;
+	return peer;
+}
+
+static void set_conns(struct lb_steer *st, uint32_t n)
+{
+	__atomic_store_n(&st->conns, n, __ATOMIC_RELAXED);
+}
+
+static void remove_entry(struct lb_steer *st, struct lb_conn *conn, bool is_v6)
+{
+	if (!lb_conn_is_reply(conn)) {
+		set_conns(st, st->conns - 1);
+		lb_add(&st->service_traffic[conn->service].conns_live, (uint64_t)-1);
+		lb_add(&st->real_traffic[conn->fwd.real_id].conns_live, (uint64_t)-1);
+	}
+	st->table_changes++;
+	lb_conn_remove(st->conn_table, conn, is_v6);
+}
+
+void lb_conn_close(struct lb_steer *st, struct lb_conn *conn, bool is_v6, enum lb_counter why)
+{
+	struct lb_conn *peer = lb_conn_peer(st, conn, is_v6);
+	struct lb_key key;
+
+	if (!lb_conn_is_reply(conn) || peer != NULL)
+		lb_count(st, why);
+	if (peer != NULL) {
+		/* Removing one entry may move the other. */
+		lb_conn_key(conn, is_v6, &key);
+		remove_entry(st, peer, is_v6);
+		conn = lb_conn_lookup(st->conn_table, &key, lb_conn_hash(st->conn_table, &key));
+		assert(conn != NULL);
+	}
+	remove_entry(st, conn, is_v6);
+}
+
+struct lb_conn *lb_conn_validate(struct lb_steer *st, struct lb_conn *conn, bool is_v6,
+				 uint32_t *real_id)
+{
+	uint8_t epoch;
+
+	if (service_of(st, conn) != NULL && server_of(st, conn, is_v6, real_id, &epoch) &&
+	    is_same_real(&st->reals[*real_id], epoch))
+		return conn;
+	lb_conn_close(st, conn, is_v6, LB_COUNT_conn_orphaned);
+	return NULL;
+}
+
+static bool is_closing(const struct lb_conn *conn)
+{
+	return is_tcp(conn) && conn->state >= LB_TCP_FIN_WAIT;
+}
+
+static bool is_embryonic(const struct lb_conn *conn)
+{
+	return is_tcp(conn) && (conn->state == LB_TCP_SYN_SENT || conn->state == LB_TCP_SYN_RECV);
+}
+
+bool lb_conn_may_reopen(const struct lb_steer *st, const struct lb_conn *conn)
+{
+	const struct lb_service *svc = st->services[conn->service];
+	uint32_t at;
+
+	if (lb_conn_is_reply(conn) || !is_tcp(conn))
+		return false;
+	if (is_closing(conn))
+		return true;
+	if (!is_embryonic(conn))
+		return false;
+	at = lb_service_find_machine(svc, st->reals[conn->fwd.real_id].machine_id);
+	return at == UINT32_MAX || lb_target_get(&st->targets, svc->servers[at].target_id) == 0;
+}
+
+void lb_conn_track(struct lb_steer *st, struct lb_conn *conn, bool is_v6, uint8_t tcp_flags,
+		   uint64_t now_ms)
+{
+	uint16_t tick = lb_tick(now_ms);
+	enum lb_tcp_state next;
+	struct lb_conn *peer;
+
+	if (conn->last_tick != tick)
+		conn->last_tick = tick;
+	if (!is_tcp(conn))
+		return;
+	next = lb_tcp_next((enum lb_tcp_state)conn->state, lb_conn_is_reply(conn), tcp_flags);
+	if (next == conn->state)
+		return;
+	conn->state = (uint8_t)(next & 0xfu);
+	peer = lb_conn_peer(st, conn, is_v6);
+	if (peer != NULL)
+		peer->state = conn->state;
+}
+
+void lb_conn_set_client_next_hop(struct lb_steer *st, struct lb_conn *conn, bool is_v6,
+				 uint32_t next_hop)
+{
+	struct lb_conn *peer = lb_conn_peer(st, conn, is_v6);
+
+	conn->client_next_hop = (uint16_t)next_hop;
+	if (peer != NULL)
+		peer->client_next_hop = (uint16_t)next_hop;
+}
+
+uint32_t lb_conn_timeout_ticks(const struct lb_steer *st, const struct lb_conn *conn)
+{
+	uint64_t ms = st->services[conn->service]->idle_timeout_ms;
+
+	if (is_tcp(conn))
+		ms = lb_tcp_timeout_ms((enum lb_tcp_state)conn->state, (uint32_t)ms);
+	/* Rounded up, and one more for the part of a tick that had passed before the packet. */
+	return (uint32_t)((ms + (1u << LB_TICK_SHIFT_MS) - 1) >> LB_TICK_SHIFT_MS) + 1;
+}
+
+static uint32_t idle_ticks(const struct lb_conn *conn, uint64_t now_ms)
+{
+	return (uint16_t)(lb_tick(now_ms) - conn->last_tick);
+}
+
+/* How little a connection is worth: higher goes first, 0 stays. */
+static uint32_t evict_rank(const struct lb_conn *conn, uint64_t now_ms)
+{
+	uint32_t idle = idle_ticks(conn, now_ms);
+
+	if (is_closing(conn))
+		return 0x20000u + idle;
+	if (is_embryonic(conn))
+		return 0x10000u + idle;
+	return idle >= EVICT_IDLE_TICKS ? idle : 0;
+}
+
+/* The newer of both directions counts. */
+static uint32_t evict_rank_of_pair(const struct lb_steer *st, const struct lb_conn *conn,
+				   bool is_v6, uint64_t now_ms)
+{
+	const struct lb_conn *peer = lb_conn_peer(st, conn, is_v6);
+	uint32_t rank = evict_rank(conn, now_ms), other;
+
+	if (peer == NULL)
+		return rank;
+	other = evict_rank(peer, now_ms);
+	return rank < other ? rank : other;
+}
+
+/* Frees a place in one of the two buckets of `hash`. False: all that is there is in use. */
+static bool evict(struct lb_steer *st, bool is_v6, uint32_t hash, uint64_t now_ms)
+{
+	struct lb_conn *candidates[4], *worst = NULL;
+	uint32_t n = lb_conn_candidates(st->conn_table, is_v6, hash, candidates);
+	uint32_t worst_rank = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t rank = evict_rank_of_pair(st, candidates[i], is_v6, now_ms);
+
+		if (rank > worst_rank) {
+			worst_rank = rank;
+			worst = candidates[i];
+		}
+	}
+	if (worst == NULL)
+		return false;
+	lb_conn_close(st, worst, is_v6, LB_COUNT_conn_evicted);
+	return true;
+}
+
+static struct lb_conn *insert(struct lb_steer *st, const struct lb_key *key, uint32_t hash,
+			      enum lb_conn_kind kind, uint64_t now_ms)
+{
+	uint64_t n_displaced = 0;
+	struct lb_conn *conn;
+
+	st->table_changes++;
+	conn = lb_conn_insert(st->conn_table, key, hash, kind, &n_displaced);
+	if (conn == NULL && (uint64_t)st->conns * 5 >= (uint64_t)st->conns_max * 4 &&
+	    evict(st, key->is_v6, hash, now_ms))
+		conn = lb_conn_insert(st->conn_table, key, hash, kind, &n_displaced);
+	if (n_displaced != 0) {
+		lb_add(&st->counters[LB_COUNT_conn_displaced], n_displaced);
+		st->age.has_displaced = true;
+	}
+	if (conn != NULL)
+		conn->last_tick = lb_tick(now_ms);
+	return conn;
+}
+
+/* The key of the replies if the connection left from this source; false: it is taken. */
+static bool is_source_free(struct lb_steer *st, const struct lb_conn_request *rq,
+			   const struct lb_tuple *to_server, struct lb_key *rev)
+{
+	uint32_t proto = lb_key_proto(rq->key);
+
+	lb_key_make(&(struct lb_tuple){to_server->dst, to_server->src, to_server->dport_be,
+				       to_server->sport_be},
+		    proto, rev);
+	return lb_conn_lookup(st->conn_table, rev, lb_conn_hash(st->conn_table, rev)) == NULL;
+}
+
+/* fullnat: walks the worker's own ports until one is free towards this server. Returns the id of
+ * the address, 0: none found. */
+static uint16_t pick_source(struct lb_steer *st, const struct lb_conn_request *rq,
+			    struct lb_tuple *to_server, struct lb_key *rev)
+{
+	uint32_t id = st->services[rq->slot]->nat_source_id;
+	const struct lb_nat_source *src = st->nat_sources[id];
+	struct lb_nat_cursor *cursor;
+	uint8_t proto = (uint8_t)lb_key_proto(rq->key);
+
+	if (src == NULL)
+		return 0;
+	cursor = &st->nat_cursors[rq->key->is_v6 ? LB_NAT_SOURCES_MAX + id : id];
+	for (uint32_t i = 0; i < LB_NAT_TRIES; i++) {
+		struct lb_nat_candidate c;
+
+		if (!lb_nat_source_next(src, cursor, rq->key->is_v6, st->worker, st->n_workers,
+					st->seed, &c))
+			return 0;
+		to_server->src = c.addr->addr;
+		to_server->sport_be = c.port_be;
+		if (lb_service_table_lookup(st->service_table, &c.addr->addr, proto, c.port_be) ==
+			    LB_SERVICE_NOT_FOUND &&
+		    is_source_free(st, rq, to_server, rev))
+			return c.addr->id;
+	}
+	return 0;
+}
+
+/* nat: the client's own address and port, or nothing. A closed connection that still holds the
+ * replies' key gives way. */
+static bool keep_source(struct lb_steer *st, const struct lb_conn_request *rq,
+			struct lb_tuple *to_server, struct lb_key *rev)
+{
+	struct lb_conn *old;
+
+	to_server->src = lb_key_src(rq->key);
+	to_server->sport_be = lb_key_sport(rq->key);
+	if (is_source_free(st, rq, to_server, rev))
+		return true;
+	old = lb_conn_lookup(st->conn_table, rev, lb_conn_hash(st->conn_table, rev));
+	if (!is_closing(old))
+		return false;
+	lb_conn_close(st, old, rev->is_v6, LB_COUNT_conn_closed);
+	return true;
+}
+
+/* Inserts the reverse entry first: the caller gets a pointer to the forward one, which must be
+ * the last that is inserted. */
+static struct lb_conn *insert_pair(struct lb_steer *st, const struct lb_conn_request *rq,
+				   const struct lb_conn *fwd_like, const struct lb_key *rev_key,
+				   uint64_t now_ms)
+{
+	bool is_v6 = rq->key->is_v6, is_tcp_key = lb_key_proto(rq->key) == IPPROTO_TCP;
+	uint32_t rev_hash = lb_conn_hash(st->conn_table, rev_key);
+	struct lb_addr client = lb_key_src(rq->key);
+	struct lb_conn *conn;
+
+	conn = insert(st, rev_key, rev_hash, is_tcp_key ? LB_CONN_TCP_REV : LB_CONN_UDP_REV,
+		      now_ms);
+	if (conn == NULL)
+		return NULL;
+	conn->service = fwd_like->service;
+	conn->service_epoch = fwd_like->service_epoch;
+	conn->client_next_hop = fwd_like->client_next_hop;
+	conn->rev.client_port_be = lb_key_sport(rq->key);
+	conn->rev.vip_port_be = lb_key_dport(rq->key);
+	if (is_v6)
+		memcpy(conn->rev.client_be, &client, sizeof(client));
+	else
+		conn->rev.client_be[0] = lb_addr_v4(&client);
+	rev_set_server(conn, is_v6, fwd_like->fwd.real_id, fwd_like->fwd.real_epoch);
+
+	conn = insert(st, rq->key, rq->hash, is_tcp_key ? LB_CONN_TCP_FWD : LB_CONN_UDP_FWD,
+		      now_ms);
+	if (conn == NULL) {
+		conn = lb_conn_lookup(st->conn_table, rev_key, rev_hash);
+		assert(conn != NULL);
+		remove_entry(st, conn, is_v6);
+		return NULL;
+	}
+	conn->service = fwd_like->service;
+	conn->service_epoch = fwd_like->service_epoch;
+	conn->client_next_hop = fwd_like->client_next_hop;
+	conn->fwd = fwd_like->fwd;
+	return conn;
+}
+
+struct lb_conn *lb_conn_open(struct lb_steer *st, const struct lb_conn_request *rq, uint64_t now_ms,
+			     enum lb_counter *reason)
+{
+	const struct lb_service *svc = st->services[rq->slot];
+	const struct lb_real *real = &st->reals[rq->real_id];
+	struct lb_conn like = {.service = (uint16_t)rq->slot,
+			       .service_epoch = svc->epoch,
+			       .client_next_hop = (uint16_t)rq->client_next_hop};
+	struct lb_tuple to_server = {.dst = real->addr, .dport_be = real->port_be};
+	struct lb_key rev;
+	struct lb_conn *conn;
+
+	*reason = LB_COUNT_drop_family_mismatch;
+	if (lb_addr_is_v4(&real->addr) == rq->key->is_v6)
+		return NULL;
+	if (to_server.dport_be == 0)
+		to_server.dport_be = lb_key_dport(rq->key);
+	like.fwd.real_id = rq->real_id;
+	like.fwd.real_epoch = real->epoch;
+	*reason = LB_COUNT_drop_nat_exhausted;
+	if (svc->forwarding == LB_FORWARD_FULLNAT) {
+		like.fwd.nat_addr_id = pick_source(st, rq, &to_server, &rev);
+		if (like.fwd.nat_addr_id == 0)
+			return NULL;
+		like.fwd.nat_port_be = to_server.sport_be;
+	} else if (!keep_source(st, rq, &to_server, &rev)) {
+		return NULL;
+	}
+	*reason = LB_COUNT_drop_table_full;
+	if (st->conns >= st->conns_max && !evict(st, rq->key->is_v6, rq->hash, now_ms))
+		return NULL;
+	conn = insert_pair(st, rq, &like, &rev, now_ms);
+	if (conn == NULL)
+		return NULL;
+	set_conns(st, st->conns + 1);
+	lb_count(st, LB_COUNT_conn_created);
+	lb_add(&st->service_traffic[rq->slot].conns, 1);
+	lb_add(&st->service_traffic[rq->slot].conns_live, 1);
+	lb_add(&st->real_traffic[rq->real_id].conns, 1);
+	lb_add(&st->real_traffic[rq->real_id].conns_live, 1);
+	return conn;
+}

@@ -1,0 +1,107 @@
+#include "steer/pick.h"
+
+#include "steer/service_object.h"
+
+#define GENERATION_MASK ((1u << LB_MACHINE_GENERATION_BITS) - 1)
+
+/* What a record is worth to a service. */
+enum verdict {
+	FOLLOW,
+	IS_VOID, /* its machine went down or is to be left: choose anew and replace it */
+	BYPASS,  /* its machine does not serve here: choose for this service alone */
+};
+
+/* A record of a generation that this worker has not heard of yet was made by a worker that has. */
+static bool is_older(uint32_t generation, uint32_t than)
+{
+	return ((generation - than) & GENERATION_MASK) > GENERATION_MASK / 2;
+}
+
+static enum verdict judge(const struct lb_steer *st, const struct lb_service *svc,
+			  const struct lb_record *rec, uint32_t *server)
+{
+	if (rec->machine_id >= LB_MACHINES_MAX ||
+	    is_older(rec->generation, st->machine_generation[rec->machine_id]))
+		return IS_VOID;
+	*server = lb_service_find_machine(svc, rec->machine_id);
+	if (*server == UINT32_MAX)
+		return BYPASS;
+	if ((lb_target_get(&st->targets, svc->servers[*server].target_id) & LB_TARGET_KEEP) == 0)
+		return IS_VOID;
+	return FOLLOW;
+}
+
+static uint32_t schedule(struct lb_steer *st, uint32_t slot, bool for_group)
+{
+	return lb_schedule_pick(st->services[slot], &st->schedule[slot], &st->targets, for_group);
+}
+
+/* Chooses for a client without a usable record and writes one. */
+static uint32_t pick_and_record(struct lb_steer *st, uint32_t slot, const struct lb_addr *client,
+				uint64_t key, uint64_t now_ms, const struct lb_record *void_value)
+{
+	const struct lb_service *svc = st->services[slot];
+	uint32_t server = schedule(st, slot, true), winner;
+	struct lb_record rec;
+
+	if (server == UINT32_MAX) {
+		server = schedule(st, slot, false);
+		if (server != UINT32_MAX)
+			lb_count(st, LB_COUNT_record_bypassed);
+		return server;
+	}
+	rec.machine_id = svc->servers[server].machine_id;
+	rec.generation = st->machine_generation[rec.machine_id] & GENERATION_MASK;
+	rec.expires_s = lb_conn_record_expires_s(svc, now_ms);
+	switch (lb_persist_write(st->persist, key, client, (uint32_t)(now_ms / 1000), void_value,
+				 &rec)) {
+	case LB_PERSIST_EVICTED:
+		lb_count(st, LB_COUNT_record_evicted);
+		lb_count(st, LB_COUNT_record_created);
+		break;
+	case LB_PERSIST_WRITTEN:
+		lb_count(st, LB_COUNT_record_created);
+		break;
+	case LB_PERSIST_LOST: /* the client's first packets on another worker were quicker */
+		if (judge(st, svc, &rec, &winner) != FOLLOW) {
+			lb_count(st, LB_COUNT_record_bypassed);
+			break;
+		}
+		lb_count(st, LB_COUNT_record_hit);
+		return winner;
+	}
+	return server;
+}
+
+uint32_t lb_pick_server(struct lb_steer *st, uint32_t slot, const struct lb_addr *client,
+			uint64_t now_ms)
+{
+	const struct lb_service *svc = st->services[slot];
+	uint32_t now_s = (uint32_t)(now_ms / 1000), server;
+	struct lb_addr masked;
+	struct lb_record rec;
+	uint64_t key;
+
+	if (svc->group_id == 0 || st->persist == NULL)
+		return schedule(st, slot, false);
+	masked = lb_addr_mask(client, svc->persist_len);
+	key = lb_persist_key(st->persist, svc->group_id, &masked);
+	if (!lb_persist_lookup(st->persist, key, now_s, &rec))
+		return pick_and_record(st, slot, &masked, key, now_ms, NULL);
+	switch (judge(st, svc, &rec, &server)) {
+	case FOLLOW:
+		lb_count(st, LB_COUNT_record_hit);
+		lb_persist_refresh(st->persist, key, rec.machine_id, now_s,
+				   lb_conn_record_expires_s(svc, now_ms));
+		return server;
+	case BYPASS:
+		server = schedule(st, slot, false);
+		if (server != UINT32_MAX)
+			lb_count(st, LB_COUNT_record_bypassed);
+		return server;
+	case IS_VOID:
+	default:
+		lb_count(st, LB_COUNT_record_void);
+		return pick_and_record(st, slot, &masked, key, now_ms, &rec);
+	}
+}
