@@ -46,7 +46,7 @@ int lb_steering_set_mac(struct lb_steering *st, uint32_t iface, const uint8_t ma
 
 /* The wanted rules in two halves: restrict removes every entry that `rules` do not need (before
  * the removal is published to the workers), extend adds those that are missing (after they have
- * acknowledged). On error the entries that could be made stay; calling again goes on. */
+ * acknowledged). On error the maps are as they were before the call. */
 int lb_steering_restrict(struct lb_steering *st, const struct lb_steer_rule *rules, size_t n,
 			 struct lb_error *err);
 int lb_steering_extend(struct lb_steering *st, const struct lb_steer_rule *rules, size_t n,
