@@ -15,22 +15,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* From ESTABLISHED on a state is named as the server's own socket would call it, so that the state
+ * tells which side closed first. Without sequence numbers a last acknowledgement looks like any
+ * other: LAST_ACK and TIME_WAIT end by their timeout. */
 enum lb_tcp_state {
 	LB_TCP_NONE,
 	LB_TCP_SYN_SENT, /* client's SYN seen */
 	LB_TCP_SYN_RECV, /* server's SYN-ACK seen */
 	LB_TCP_ESTABLISHED,
-	LB_TCP_FIN_WAIT,   /* one side's FIN seen */
-	LB_TCP_CLOSE_WAIT, /* ... the other side acknowledged and may still send */
-	LB_TCP_LAST_ACK,   /* both FINs seen, last acknowledgement awaited */
-	LB_TCP_TIME_WAIT,
-	LB_TCP_CLOSE, /* RST seen */
+	LB_TCP_FIN_WAIT,   /* server's FIN seen; the client may still send */
+	LB_TCP_CLOSE_WAIT, /* client's FIN seen; the server may still send */
+	LB_TCP_LAST_ACK,   /* both FINs seen, the client's first */
+	LB_TCP_TIME_WAIT,  /* both FINs seen, the server's first */
+	LB_TCP_CLOSE,      /* RST seen */
 	LB_TCP_STATE_N,
 };
 
 extern const char *const lb_tcp_state_name[LB_TCP_STATE_N];
 
-/* `flags`: LB_TCP_FIN, SYN, RST, ACK bits of the packet. */
+/* `flags`: of the packet; bits other than LB_TCP_FIN, SYN, RST, ACK do not matter. */
 enum lb_tcp_state lb_tcp_next(enum lb_tcp_state state, bool is_reply, uint8_t flags);
 
 /* Idle time in ms after which a connection in this state is removed; ESTABLISHED: the service's. */
