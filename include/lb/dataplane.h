@@ -51,7 +51,15 @@ struct lb_dataplane_params {
 int lb_dataplane_start(const struct lb_dataplane_params *params, struct lb_dataplane **out,
 		       struct lb_error *err);
 
-/* Stops the workers after their current burst and releases ports and memory. NULL is allowed. */
+/* What start decided without being asked, a line each, for the start-up report; may be empty. */
+const char *lb_dataplane_notes(const struct lb_dataplane *dp);
+
+/* Stops the workers after their current burst. Counters, traffic and punted frames can still be
+ * read, and are final; nothing is processed any more. */
+void lb_dataplane_halt(struct lb_dataplane *dp);
+
+/* Halts if need be and releases ports and memory; output files are complete then. NULL is
+ * allowed. A process starts a data plane once. */
 void lb_dataplane_stop(struct lb_dataplane *dp);
 
 /* Queues `cmds` for every worker, followed by LB_CMD_GENERATION of `generation` (which must grow).
@@ -60,7 +68,8 @@ int lb_dataplane_publish(struct lb_dataplane *dp, const struct lb_cmd *cmds, siz
 			 uint64_t generation);
 
 /* Moves queued commands on and collects events; call it from a timer (1 ms while something is
- * pending, 50 ms otherwise). Writes at most `max` resolve events, returns how many. */
+ * pending, 50 ms otherwise). Writes at most `max` resolve events, returns how many: each next hop
+ * once however many workers asked, `worker` is UINT32_MAX; the rest waits for the next call. */
 size_t lb_dataplane_poll(struct lb_dataplane *dp, struct lb_event *events, size_t max);
 
 /* The generation that every worker has acknowledged; 0 before the first. */
@@ -123,7 +132,7 @@ int lb_dataplane_port_info(const struct lb_dataplane *dp, uint32_t iface,
 			   struct lb_port_info *out);
 
 /* Next frame that a worker wants the kernel to have: copies at most `size` bytes, returns the
- * length, 0 when there is none now. */
+ * frame's whole length, 0 when there is none now. */
 size_t lb_dataplane_punt_read(struct lb_dataplane *dp, uint32_t *iface, uint8_t *frame,
 			      size_t size);
 

@@ -1,0 +1,372 @@
+#include "runtime/port.h"
+#include "runtime/xsk_netdev.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_bus_pci.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_pci.h>
+
+#define POOL_CACHE 256u
+#define RING_DESCS 1024u
+#define DATA_ROOM ((uint32_t)RTE_MBUF_DEFAULT_BUF_SIZE)
+#define LINK_BYTES 22u /* Ethernet head, one VLAN tag, check sum */
+
+/* AF_XDP: the kernel leaves 256 bytes before each frame, and a frame with mempool and mbuf heads
+ * fits a page. A queue may have 2048 mbufs waiting to be filled, as many waiting to be sent and as
+ * many sent and not yet taken back. */
+#define XSK_HEADROOM_BYTES 256u
+#define XSK_CHUNK_MAX_BYTES 4096u
+#define XSK_DESCS 2048u
+#define MBUF_HEADS_BYTES 256u
+
+static int complain(const struct lb_port *port, int code, const char *what, struct lb_error *err)
+{
+	return lb_error_set(err, code, port->where, "%s: %s", port->device, what);
+}
+
+static uint32_t pool_size(const struct lb_port *port, uint32_t n_workers)
+{
+	uint32_t per_worker = POOL_CACHE + POOL_CACHE / 2 + 2 * LB_BURST_MAX;
+	uint32_t queues = port->kind == LB_PORT_AF_XDP ? port->n_ethdevs_wanted * 3 * XSK_DESCS
+						       : n_workers * 2 * RING_DESCS;
+
+	/* One less than a power of two is what the pool's ring holds without waste. */
+	return rte_align32pow2(queues + n_workers * per_worker) - 1;
+}
+
+static int plan_af_xdp(struct lb_port *port, struct lb_error *err)
+{
+	uint32_t largest = XSK_CHUNK_MAX_BYTES - MBUF_HEADS_BYTES - RTE_PKTMBUF_HEADROOM -
+			   XSK_HEADROOM_BYTES;
+	struct lb_xsk_netdev netdev = {0};
+	uint32_t frame;
+	int rc;
+
+	rc = lb_xsk_netdev_read(port->args, &netdev);
+	if (rc == -ENODEV)
+		return complain(port, rc, "there is no such network device in this namespace", err);
+	if (rc != 0)
+		return complain(port, rc, strerror(-rc), err);
+	frame = netdev.mtu + LINK_BYTES;
+	if (frame > largest)
+		return lb_error_set(err, -EINVAL, port->where,
+				    "%s: an MTU of %u is more than AF_XDP carries here: at most %u",
+				    port->device, netdev.mtu, largest - LINK_BYTES);
+	if (netdev.n_rx_queues > LB_PORT_QUEUES_MAX)
+		return lb_error_set(
+			err, -EINVAL, port->where,
+			"%s: %u receive queues are more than %u: ethtool -L %s combined N",
+			port->device, netdev.n_rx_queues, LB_PORT_QUEUES_MAX, port->args);
+	frame += RTE_PKTMBUF_HEADROOM + XSK_HEADROOM_BYTES;
+	port->data_room = (uint16_t)(frame > DATA_ROOM ? RTE_ALIGN_CEIL(frame, 64) : DATA_ROOM);
+	port->n_ethdevs_wanted = netdev.n_rx_queues;
+	return 0;
+}
+
+int lb_port_plan(struct lb_port *port, const struct lb_dataplane_port *cfg, uint32_t idx,
+		 uint32_t n_workers, struct lb_error *err)
+{
+	struct rte_pci_addr pci;
+	int rc = 0;
+
+	memset(port, 0, sizeof(*port));
+	snprintf(port->name, sizeof(port->name), "%s", cfg->name);
+	snprintf(port->device, sizeof(port->device), "%s", cfg->device);
+	snprintf(port->where, sizeof(port->where), "/node/interfaces/%u/device", idx);
+	port->idx = idx;
+	port->data_room = (uint16_t)DATA_ROOM;
+	port->n_ethdevs_wanted = 1;
+	if (strncmp(port->device, "af_xdp:", 7) == 0) {
+		port->kind = LB_PORT_AF_XDP;
+		port->args = port->device + 7;
+		rc = plan_af_xdp(port, err);
+	} else if (strncmp(port->device, "vdev:", 5) == 0) {
+		port->kind = LB_PORT_VDEV;
+		port->args = port->device + 5;
+	} else if (rte_pci_addr_parse(port->device, &pci) == 0) {
+		port->kind = LB_PORT_PCI;
+		port->args = port->device;
+	} else {
+		return complain(port, -EINVAL,
+				"a device is af_xdp:INTERFACE, vdev:NAME,OPTIONS or a PCI address "
+				"like 0000:03:00.0",
+				err);
+	}
+	port->n_mbufs = pool_size(port, n_workers);
+	return rc;
+}
+
+const char *lb_port_pci(const struct lb_port *port)
+{
+	return port->kind == LB_PORT_PCI ? port->args : NULL;
+}
+
+uint64_t lb_port_pool_bytes(const struct lb_port *port)
+{
+	return (uint64_t)port->n_mbufs * (port->data_room + MBUF_HEADS_BYTES);
+}
+
+/* A device that EAL's own arguments made already is used as it is. */
+static int open_vdev(struct lb_port *port, const char *name, const char *args, struct lb_error *err)
+{
+	uint16_t id;
+	int rc;
+
+	if (rte_eth_dev_get_port_by_name(name, &id) != 0) {
+		rc = rte_eal_hotplug_add("vdev", name, args);
+		if (rc != 0)
+			return lb_error_set(err, -ENODEV, port->where,
+					    "%s: DPDK did not make %s (%s); what it wrote above "
+					    "says why",
+					    port->device, name, rte_strerror(-rc));
+		port->is_ours[port->n_ethdevs] = true;
+		if (rte_eth_dev_get_port_by_name(name, &id) != 0) {
+			rte_eal_hotplug_remove("vdev", name);
+			return complain(port, -ENODEV, "this is no network device", err);
+		}
+	}
+	port->ethdevs[port->n_ethdevs++] = id;
+	return 0;
+}
+
+static int open_af_xdp(struct lb_port *port, struct lb_error *err)
+{
+	char name[RTE_DEV_NAME_MAX_LEN], args[LB_DEVICE_MAX];
+	int rc = 0;
+
+	for (uint32_t q = 0; q < port->n_ethdevs_wanted && rc == 0; q++) {
+		snprintf(name, sizeof(name), "net_af_xdp_%u_%u", port->idx, q);
+		snprintf(args, sizeof(args), "iface=%s,start_queue=%u,queue_count=1", port->args,
+			 q);
+		rc = open_vdev(port, name, args, err);
+	}
+	return rc;
+}
+
+int lb_port_open(struct lb_port *port, struct lb_error *err)
+{
+	char name[RTE_DEV_NAME_MAX_LEN];
+	size_t n = strcspn(port->args, ",");
+	uint16_t id;
+
+	switch (port->kind) {
+	case LB_PORT_AF_XDP:
+		return open_af_xdp(port, err);
+	case LB_PORT_VDEV:
+		if (n == 0 || n >= sizeof(name))
+			return complain(port, -EINVAL,
+					"the device name after vdev: is too short "
+					"or too long",
+					err);
+		snprintf(name, sizeof(name), "%.*s", (int)n, port->args);
+		return open_vdev(port, name, port->args[n] == ',' ? port->args + n + 1 : "", err);
+	case LB_PORT_PCI:
+		break;
+	}
+	if (rte_eth_dev_get_port_by_name(port->args, &id) != 0)
+		return complain(port, -ENODEV,
+				"DPDK found no such network device: bind it to vfio-pci "
+				"(dpdk-devbind.py -b vfio-pci ADDRESS)",
+				err);
+	port->ethdevs[port->n_ethdevs++] = id;
+	return 0;
+}
+
+uint32_t lb_port_workers_max(const struct lb_port *port)
+{
+	struct rte_eth_dev_info info;
+
+	if (port->kind == LB_PORT_AF_XDP)
+		return port->n_ethdevs < LB_WORKERS_MAX ? port->n_ethdevs : LB_WORKERS_MAX;
+	if (rte_eth_dev_info_get(port->ethdevs[0], &info) != 0)
+		return 1;
+	return RTE_MIN(info.max_tx_queues, LB_WORKERS_MAX);
+}
+
+static int configure(struct lb_port *port, uint16_t id, uint16_t n_rx, uint16_t n_tx,
+		     struct lb_error *err)
+{
+	struct rte_eth_conf conf = {0};
+	struct rte_eth_dev_info info;
+	uint16_t n_rxd, n_txd;
+	int rc;
+
+	rc = rte_eth_dev_info_get(id, &info);
+	if (rc != 0)
+		return complain(port, rc, "DPDK says nothing about this device", err);
+	if (n_rx > 1) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads &
+						   (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP |
+						    RTE_ETH_RSS_UDP);
+	}
+	rc = rte_eth_dev_configure(id, n_rx, n_tx, &conf);
+	if (rc != 0)
+		return complain(port, rc, "the device refuses this number of queues", err);
+	n_rxd = port->kind == LB_PORT_AF_XDP ? XSK_DESCS : RING_DESCS;
+	n_txd = n_rxd;
+	rte_eth_dev_adjust_nb_rx_tx_desc(id, &n_rxd, &n_txd);
+	for (uint16_t q = 0; q < n_rx && rc == 0; q++)
+		rc = rte_eth_rx_queue_setup(id, q, n_rxd, rte_eth_dev_socket_id(id), NULL,
+					    port->pool);
+	for (uint16_t q = 0; q < n_tx && rc == 0; q++)
+		rc = rte_eth_tx_queue_setup(id, q, n_txd, rte_eth_dev_socket_id(id), NULL);
+	if (rc != 0)
+		return complain(port, rc,
+				port->kind == LB_PORT_AF_XDP
+					? "no AF_XDP socket: it needs CAP_NET_ADMIN, CAP_NET_RAW, "
+					  "CAP_BPF and CAP_IPC_LOCK, and our XDP program attached"
+					: "the device refuses its queues",
+				err);
+	return 0;
+}
+
+static int start_ethdev(struct lb_port *port, uint16_t id, struct lb_error *err)
+{
+	int rc = rte_eth_dev_start(id);
+
+	if (rc != 0)
+		return complain(port, rc, rte_strerror(-rc), err);
+	/* Neighbour discovery is multicast and has to reach the kernel's twin; other kinds of port
+	 * receive it anyway. */
+	if (port->kind == LB_PORT_PCI)
+		(void)rte_eth_allmulticast_enable(id);
+	return 0;
+}
+
+static int make_pool(struct lb_port *port, struct lb_error *err)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+
+	snprintf(name, sizeof(name), "port%u", port->idx);
+	port->pool = rte_pktmbuf_pool_create(name, port->n_mbufs, POOL_CACHE, 0, port->data_room,
+					     rte_eth_dev_socket_id(port->ethdevs[0]));
+	if (port->pool == NULL)
+		return lb_error_set(err, -ENOMEM, port->where,
+				    "%s: %u packet buffers need %u MiB of DPDK's memory and do not "
+				    "fit: give more huge pages or -m MIB after --",
+				    port->device, port->n_mbufs,
+				    (unsigned int)(lb_port_pool_bytes(port) >> 20) + 1);
+	return 0;
+}
+
+static int start_af_xdp(struct lb_port *port, uint32_t n_workers, struct lb_error *err)
+{
+	int rc = 0;
+
+	for (uint32_t q = 0; q < port->n_ethdevs && rc == 0; q++) {
+		port->rx[port->n_rx++] = (struct lb_port_queue){.ethdev = port->ethdevs[q]};
+		if (q < n_workers)
+			port->tx[port->n_tx++] = (struct lb_port_queue){.ethdev = port->ethdevs[q]};
+		rc = configure(port, port->ethdevs[q], 1, 1, err);
+		if (rc == 0)
+			rc = start_ethdev(port, port->ethdevs[q], err);
+	}
+	return rc;
+}
+
+static int start_one_ethdev(struct lb_port *port, uint32_t n_workers, struct lb_error *err)
+{
+	uint16_t id = port->ethdevs[0];
+	struct rte_eth_dev_info info;
+	int rc;
+
+	rc = rte_eth_dev_info_get(id, &info);
+	if (rc != 0)
+		return complain(port, rc, "DPDK says nothing about this device", err);
+	port->n_rx = RTE_MIN(n_workers, RTE_MAX(info.max_rx_queues, 1u));
+	port->n_tx = n_workers;
+	for (uint32_t q = 0; q < port->n_rx; q++)
+		port->rx[q] = (struct lb_port_queue){.ethdev = id, .queue = (uint16_t)q};
+	for (uint32_t q = 0; q < port->n_tx; q++)
+		port->tx[q] = (struct lb_port_queue){.ethdev = id, .queue = (uint16_t)q};
+	rc = configure(port, id, (uint16_t)port->n_rx, (uint16_t)port->n_tx, err);
+	return rc != 0 ? rc : start_ethdev(port, id, err);
+}
+
+int lb_port_start(struct lb_port *port, uint32_t n_workers, struct lb_error *err)
+{
+	int rc;
+
+	assert(n_workers >= 1 && n_workers <= lb_port_workers_max(port));
+	rc = make_pool(port, err);
+	if (rc != 0)
+		return rc;
+	port->is_started = true;
+	if (port->kind == LB_PORT_AF_XDP)
+		return start_af_xdp(port, n_workers, err);
+	return start_one_ethdev(port, n_workers, err);
+}
+
+void lb_port_close(struct lb_port *port)
+{
+	char name[RTE_ETH_NAME_MAX_LEN];
+
+	while (port->n_ethdevs > 0) {
+		uint16_t id = port->ethdevs[--port->n_ethdevs];
+
+		if (rte_eth_dev_get_name_by_port(id, name) != 0)
+			continue;
+		if (port->is_started)
+			(void)rte_eth_dev_stop(id);
+		(void)rte_eth_dev_close(id);
+		if (port->is_ours[port->n_ethdevs])
+			(void)rte_eal_hotplug_remove("vdev", name);
+	}
+	rte_mempool_free(port->pool);
+	port->pool = NULL;
+	port->n_rx = 0;
+	port->n_tx = 0;
+	port->is_started = false;
+}
+
+void lb_port_mac(const struct lb_port *port, uint8_t mac[6])
+{
+	struct rte_ether_addr addr = {0};
+
+	if (port->n_ethdevs > 0)
+		(void)rte_eth_macaddr_get(port->ethdevs[0], &addr);
+	memcpy(mac, addr.addr_bytes, 6);
+}
+
+static void add_stats(uint16_t id, struct lb_port_info *out)
+{
+	struct rte_eth_stats stats;
+
+	if (rte_eth_stats_get(id, &stats) != 0)
+		return;
+	out->rx_missed += stats.imissed + stats.rx_nombuf;
+	out->rx_errors += stats.ierrors;
+	out->tx_errors += stats.oerrors;
+}
+
+int lb_port_info(const struct lb_port *port, struct lb_port_info *out)
+{
+	struct lb_xsk_netdev netdev;
+	struct rte_eth_dev_info info;
+	struct rte_eth_link link = {0};
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	rc = rte_eth_dev_info_get(port->ethdevs[0], &info);
+	if (rc != 0)
+		return rc;
+	snprintf(out->driver, sizeof(out->driver), "%s", info.driver_name);
+	lb_port_mac(port, out->mac);
+	(void)rte_eth_dev_get_mtu(port->ethdevs[0], &out->mtu);
+	if (port->kind == LB_PORT_AF_XDP && lb_xsk_netdev_read(port->args, &netdev) == 0)
+		out->mtu = (uint16_t)netdev.mtu;
+	if (rte_eth_link_get_nowait(port->ethdevs[0], &link) == 0)
+		out->link_up = link.link_status == RTE_ETH_LINK_UP;
+	out->n_rx_queues = port->n_rx;
+	for (uint32_t i = 0; i < port->n_ethdevs; i++)
+		add_stats(port->ethdevs[i], out);
+	return 0;
+}

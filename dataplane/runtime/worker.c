@@ -1,0 +1,309 @@
+#include "runtime/worker.h"
+#include "runtime/mbuf_view.h"
+
+#include <assert.h>
+#include <string.h>
+#include <time.h>
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_pause.h>
+
+#include <sys/prctl.h>
+
+#define HOUSEKEEPING_ROUNDS 64u
+#define COMMAND_BURST 32u
+#define COMMAND_BURSTS_MAX 8u /* a round: what the packets have to wait for is bounded */
+#define RESOLVE_MAX 32u
+#define INJECT_MAX LB_BURST_MAX
+
+/* Idle: polls on for SPIN_US, then each sleep is an eighth of the idle time so far. */
+#define SPIN_US 64u
+#define SLEEP_MAX_US 900u
+#define TIMER_SLACK_NS 1000ul
+
+static_assert(LB_PORT_QUEUES_MAX <= UINT16_MAX && LB_IFACES_MAX <= UINT8_MAX, "fields hold them");
+
+void lb_worker_assign_queues(struct lb_worker *w)
+{
+	w->n_queues = 0;
+	for (uint32_t p = 0; p < w->n_ports; p++)
+		for (uint32_t q = w->idx; q < w->ports[p].n_rx; q += w->n_workers)
+			w->queues[w->n_queues++] = (struct lb_worker_queue){
+				.ethdev = w->ports[p].rx[q].ethdev,
+				.queue = w->ports[p].rx[q].queue,
+				.iface = (uint8_t)p,
+			};
+}
+
+/* The one place where a packet's buffer is freed. */
+static void free_done(struct lb_worker *w)
+{
+	rte_pktmbuf_free_bulk(w->done, w->n_done);
+	w->n_done = 0;
+}
+
+static void queue_for_tx(struct lb_worker *w, uint32_t iface, struct rte_mbuf *m)
+{
+	assert(iface < w->n_ports);
+	w->tx[iface][w->n_tx[iface]++] = m;
+}
+
+static void transmit(struct lb_worker *w)
+{
+	for (uint32_t i = 0; i < w->n_ports; i++) {
+		const struct lb_port_queue *q = &w->ports[i].tx[w->idx];
+		uint16_t sent;
+
+		if (w->n_tx[i] == 0)
+			continue;
+		sent = rte_eth_tx_burst(q->ethdev, q->queue, w->tx[i], w->n_tx[i]);
+		for (; sent < w->n_tx[i]; sent++) {
+			lb_pipeline_uncount(w->pipeline, LB_COUNT_tx, LB_COUNT_drop_tx_full);
+			w->done[w->n_done++] = w->tx[i][sent];
+		}
+		w->n_tx[i] = 0;
+	}
+}
+
+/* The one place where a frame is given to the kernel. */
+static void punt(struct lb_worker *w, const struct lb_pkt *p)
+{
+	if (p->len > LB_FRAME_MAX)
+		lb_pipeline_uncount(w->pipeline, LB_COUNT_punted, LB_COUNT_drop_too_large);
+	else if (!lb_byte_ring_put(w->punt, p->iface, p->data, p->len))
+		lb_pipeline_uncount(w->pipeline, LB_COUNT_punted, LB_COUNT_drop_punt_full);
+}
+
+/* The owner gets the packet as it came; what its ring refuses stays with us. */
+static bool hand_over(struct lb_worker *w, const struct lb_pkt *p, struct rte_mbuf *m)
+{
+	struct lb_handed handed = {.mbuf = m, .iface = p->iface};
+
+	assert(p->owner < w->n_workers && p->owner != w->idx);
+	if (lb_spsc_push(w->hand_out[p->owner], &handed, 1) == 1)
+		return true;
+	lb_pipeline_count(w->pipeline, LB_COUNT_handed_out, (uint64_t)-1);
+	lb_pipeline_count(w->pipeline, LB_COUNT_drop_hand_over_full, 1);
+	return false;
+}
+
+/* Verdicts to deeds; every mbuf of the burst is sent, handed over or freed afterwards. */
+static void commit(struct lb_worker *w)
+{
+	for (uint32_t i = 0; i < w->burst.n; i++) {
+		const struct lb_pkt *p = &w->burst.pkt[i];
+		struct rte_mbuf *m = w->mbufs[i];
+
+		switch ((enum lb_verdict)p->verdict) {
+		case LB_VERDICT_TX:
+			lb_view_commit(p, m);
+			queue_for_tx(w, p->out_iface, m);
+			continue;
+		case LB_VERDICT_HAND_OVER:
+			if (hand_over(w, p, m))
+				continue;
+			break;
+		case LB_VERDICT_PUNT:
+			punt(w, p);
+			break;
+		default:
+			assert(p->verdict == LB_VERDICT_DROP);
+		}
+		w->done[w->n_done++] = m;
+	}
+	transmit(w);
+	free_done(w);
+}
+
+static void add_to_burst(struct lb_worker *w, struct rte_mbuf *m, uint8_t iface)
+{
+	struct lb_burst *b = &w->burst;
+
+	if (lb_view_make(m, iface, &b->pkt[b->n])) {
+		w->mbufs[b->n++] = m;
+		return;
+	}
+	lb_pipeline_count(w->pipeline, LB_COUNT_rx, 1);
+	lb_pipeline_count(w->pipeline, LB_COUNT_drop_too_large, 1);
+	w->done[w->n_done++] = m;
+}
+
+static uint32_t serve_queue(struct lb_worker *w, const struct lb_worker_queue *q)
+{
+	struct rte_mbuf *rx[LB_BURST_MAX];
+	uint32_t n = rte_eth_rx_burst(q->ethdev, q->queue, rx, LB_BURST_MAX);
+
+	if (n == 0)
+		return 0;
+	w->burst.n = 0;
+	for (uint32_t i = 0; i < n; i++)
+		add_to_burst(w, rx[i], q->iface);
+	lb_pipeline_run(w->pipeline, &w->burst, w->now_ms);
+	commit(w);
+	return n;
+}
+
+static uint32_t serve_hand_in(struct lb_worker *w, struct lb_spsc_ring *ring)
+{
+	struct lb_handed handed[LB_BURST_MAX];
+	uint32_t n = lb_spsc_pop(ring, handed, LB_BURST_MAX);
+
+	if (n == 0)
+		return 0;
+	w->burst.n = 0;
+	for (uint32_t i = 0; i < n; i++)
+		add_to_burst(w, handed[i].mbuf, (uint8_t)handed[i].iface);
+	lb_pipeline_run(w->pipeline, &w->burst, w->now_ms);
+	/* The pipeline counts what it is given as received; the sender has done that already. */
+	lb_pipeline_count(w->pipeline, LB_COUNT_rx, -(uint64_t)n);
+	lb_pipeline_count(w->pipeline, LB_COUNT_handed_in, n);
+	commit(w);
+	return n;
+}
+
+static uint32_t serve(struct lb_worker *w)
+{
+	uint32_t work = 0;
+
+	/* Before the first configuration every packet would be a stranger. */
+	if (w->acked == 0)
+		return 0;
+	for (uint32_t q = 0; q < w->n_queues; q++)
+		work += serve_queue(w, &w->queues[q]);
+	for (uint32_t i = 0; i < w->n_workers; i++)
+		if (w->hand_in[i] != NULL)
+			work += serve_hand_in(w, w->hand_in[i]);
+	return work;
+}
+
+static uint32_t take_commands(struct lb_worker *w)
+{
+	struct lb_cmd cmds[COMMAND_BURST];
+	uint32_t total = 0;
+
+	for (uint32_t round = 0; round < COMMAND_BURSTS_MAX; round++) {
+		uint32_t n = lb_spsc_pop(w->mailbox.commands, cmds, COMMAND_BURST);
+
+		for (uint32_t i = 0; i < n; i++) {
+			if (cmds[i].type == LB_CMD_GENERATION)
+				w->generation = cmds[i].value;
+			else
+				lb_pipeline_apply(w->pipeline, &cmds[i]);
+		}
+		total += n;
+		if (n < COMMAND_BURST)
+			break;
+	}
+	return total;
+}
+
+/* A full event ring keeps the acknowledgement here; a later generation includes it. */
+static void acknowledge(struct lb_worker *w)
+{
+	struct lb_event ack = {.type = LB_EVENT_ACK, .worker = w->idx, .value = w->generation};
+
+	if (w->generation != w->acked && lb_spsc_push(w->mailbox.events, &ack, 1) == 1)
+		w->acked = w->generation;
+}
+
+/* Takes no more than the event ring holds, so that none is lost; one cell is left for an
+ * acknowledgement. */
+static void ask_for_next_hops(struct lb_worker *w)
+{
+	uint32_t room = lb_spsc_room(w->mailbox.events);
+	struct lb_event events[RESOLVE_MAX];
+	uint32_t ids[RESOLVE_MAX], n;
+
+	if (room <= 1)
+		return;
+	n = lb_pipeline_take_unresolved(w->pipeline, ids, RTE_MIN(room - 1, RESOLVE_MAX));
+	for (uint32_t i = 0; i < n; i++)
+		events[i] = (struct lb_event){
+			.type = LB_EVENT_RESOLVE, .worker = w->idx, .value = ids[i]};
+	n -= lb_spsc_push(w->mailbox.events, events, n);
+	assert(n == 0);
+}
+
+/* Sends what the kernel wants sent. */
+static uint32_t take_injected(struct lb_worker *w)
+{
+	uint8_t frame[LB_FRAME_MAX];
+	uint32_t n = 0, iface, len;
+
+	while (n < INJECT_MAX && lb_byte_ring_get(w->inject, &iface, frame, sizeof(frame), &len)) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(w->ports[iface].pool);
+		char *room = m == NULL ? NULL : rte_pktmbuf_append(m, (uint16_t)len);
+
+		n++;
+		lb_pipeline_count(w->pipeline, LB_COUNT_injected, 1);
+		if (room != NULL) {
+			memcpy(room, frame, len);
+			lb_pipeline_count(w->pipeline, LB_COUNT_tx, 1);
+			queue_for_tx(w, iface, m);
+			continue;
+		}
+		lb_pipeline_count(w->pipeline,
+				  m == NULL ? LB_COUNT_drop_tx_full : LB_COUNT_drop_too_large, 1);
+		if (m != NULL)
+			w->done[w->n_done++] = m;
+	}
+	transmit(w);
+	free_done(w);
+	return n;
+}
+
+static uint32_t keep_house(struct lb_worker *w)
+{
+	uint32_t work = take_commands(w);
+
+	acknowledge(w);
+	if (w->now_ms != w->aged_ms) {
+		lb_pipeline_age(w->pipeline, w->now_ms);
+		w->aged_ms = w->now_ms;
+	}
+	ask_for_next_hops(w);
+	if (w->inject != NULL)
+		work += take_injected(w);
+	return work;
+}
+
+/* Waits longer the longer nothing has come, at most 1 ms. */
+static void rest(const struct lb_worker *w, uint64_t tsc)
+{
+	uint64_t idle_us = (tsc - w->idle_since_tsc) * 1000 / w->tsc_per_ms;
+	uint64_t sleep_us = idle_us / 8 < SLEEP_MAX_US ? idle_us / 8 : SLEEP_MAX_US;
+	struct timespec ts = {.tv_nsec = (long)sleep_us * 1000};
+
+	if (idle_us < SPIN_US)
+		rte_pause();
+	else
+		nanosleep(&ts, NULL);
+}
+
+int lb_worker_main(void *worker)
+{
+	struct lb_worker *w = worker;
+	uint64_t tsc = rte_rdtsc();
+	uint32_t round = 0;
+
+	/* The default slack of 50 us would be added to each sleep. */
+	(void)prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
+	w->idle_since_tsc = tsc;
+	lb_worker_stats_start(&w->stats, tsc);
+	while (!atomic_load_explicit(w->stop, memory_order_acquire)) {
+		uint32_t work;
+
+		w->now_ms = (tsc - w->start_tsc) / w->tsc_per_ms;
+		work = serve(w);
+		if (work == 0 || ++round % HOUSEKEEPING_ROUNDS == 0)
+			work += keep_house(w);
+		if (work > 0)
+			w->idle_since_tsc = tsc;
+		else
+			rest(w, tsc);
+		tsc = rte_rdtsc();
+		lb_worker_stats_iteration(&w->stats, tsc, work);
+	}
+	return 0;
+}
