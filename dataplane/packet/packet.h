@@ -23,7 +23,7 @@
 
 enum lb_verdict {
 	LB_VERDICT_CONTINUE,
-	LB_VERDICT_TX,	      /* leave by `out_iface` */
+	LB_VERDICT_TX,        /* leave by `out_iface` */
 	LB_VERDICT_PUNT,      /* not ours: to the kernel */
 	LB_VERDICT_HAND_OVER, /* to worker `owner` */
 	LB_VERDICT_HOLD,      /* a fragment that waits; the holder has the bytes now */
@@ -37,7 +37,7 @@ struct lb_key4 {
 	rte_be32_t src_be;
 	rte_be32_t dst_be;
 	rte_be32_t ports_be; /* source port in the first two bytes, destination port in the last */
-	uint32_t proto;	     /* IPPROTO_TCP or IPPROTO_UDP */
+	uint32_t proto;      /* IPPROTO_TCP or IPPROTO_UDP */
 };
 
 struct lb_key6 {
@@ -56,10 +56,10 @@ struct lb_key {
 };
 
 enum lb_pkt_kind {
-	LB_PKT_OTHER,	   /* not IP, or a protocol that we do not serve: the kernel's */
-	LB_PKT_FLOW,	   /* TCP or UDP with ports; `key` is set */
+	LB_PKT_OTHER,      /* not IP, or a protocol that we do not serve: the kernel's */
+	LB_PKT_FLOW,       /* TCP or UDP with ports; `key` is set */
 	LB_PKT_ICMP_ERROR, /* `key` is the quoted packet's, as quoted; `quote_off` is set */
-	LB_PKT_FRAGMENT,   /* no ports; key has addresses and protocol only */
+	LB_PKT_FRAGMENT,   /* no ports: they are 0 in key; l4_off is the fragment's first byte */
 };
 
 #define LB_TCP_FIN 0x01u
@@ -68,34 +68,35 @@ enum lb_pkt_kind {
 #define LB_TCP_ACK 0x10u
 
 struct lb_pkt {
-	uint8_t *data;	   /* Ethernet header */
-	uint32_t len;	   /* bytes from data; all contiguous */
+	uint8_t *data;     /* Ethernet header */
+	uint32_t len;      /* bytes from data; all contiguous */
 	uint32_t headroom; /* writable bytes before data */
 	uint32_t tailroom; /* writable bytes after data + len */
 
 	/* set by lb_parse */
-	uint8_t kind;	    /* enum lb_pkt_kind */
-	uint8_t proto;	    /* of the outermost IP packet */
+	uint8_t kind;       /* enum lb_pkt_kind */
+	uint8_t proto;      /* of the outermost IP packet */
 	uint8_t tcp_flags;  /* 0 unless TCP with a complete header */
-	uint8_t l3_off;	    /* IP header */
+	uint8_t l3_off;     /* IP header */
 	uint16_t l4_off;    /* TCP, UDP or ICMP header */
 	uint16_t quote_off; /* quoted IP header of an ICMP error */
 	uint16_t quote_l4_off;
+	uint16_t quote_end; /* the quoted packet's bytes end here, or are cut here */
 	uint16_t ip_len;    /* of the IP packet, header included; frame padding excluded */
 	struct lb_key key;
 	uint32_t hash; /* of key, by the connection table's seed */
 
 	/* set by the passes */
 	uint8_t verdict; /* enum lb_verdict */
-	uint8_t iface;	 /* where it came in; set by the maker of the view */
+	uint8_t iface;   /* where it came in; set by the maker of the view */
 	uint8_t out_iface;
-	uint8_t is_reply; /* travels from the server to the client */
+	uint8_t is_reply;     /* travels from the server to the client */
 	uint16_t drop_reason; /* enum lb_counter */
-	uint16_t owner;	      /* worker, for HAND_OVER */
+	uint16_t owner;       /* worker, for HAND_OVER */
 	uint32_t next_hop;    /* id */
 	uint32_t service;     /* slot */
 	uint32_t real_id;
-	struct lb_conn *conn; /* entry of this direction, NULL: none */
+	struct lb_conn *conn;   /* entry of this direction, NULL: none */
 	struct lb_addr new_src; /* what deliver writes */
 	struct lb_addr new_dst;
 	rte_be16_t new_sport_be;

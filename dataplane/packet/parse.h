@@ -5,7 +5,8 @@
  * Units    offsets in bytes, key as in the packet
  * Threads  pure
  * Memory   never reads at or past data + len, never writes the packet
- * Limits   IPv6 extension headers: LB_IPV6_EXTENSIONS_MAX, bounded walk
+ * Limits   IPv6 extension headers: LB_IPV6_EXTENSIONS_MAX, past it drop_bad_ipv6_extension; frames
+ *          of 65535 bytes, past it drop_too_large
  * Errors   LB_VERDICT_DROP with a reason for malformed frames
  * Source   RFC 791, 8200, 9293, 768, 792, 4443
  * Tests    tests/unit/test_parse.c, tests/fuzz/fuzz_parse.c
@@ -17,10 +18,18 @@
 
 #define LB_IPV6_EXTENSIONS_MAX 8u
 
-/* Fills the parse fields of `p`. Leaves the verdict at CONTINUE, or sets DROP with a reason. An
- * ICMP error gets kind LB_PKT_ICMP_ERROR if its quote has an IP header and at least the 4 bytes of
- * ports of TCP or UDP; ICMP that is no error is LB_PKT_OTHER. Fragments (offset or more-fragments,
- * either family) are LB_PKT_FRAGMENT. Whether a drop or OTHER is ours to drop is the caller's. */
+/* Fills the parse fields of `p` but the hash. The verdict is CONTINUE, or DROP with a reason;
+ * whether a drop or OTHER is ours to drop is the caller's.
+ *
+ * FLOW        whole TCP or UDP packet; header checksum, lengths and addresses are sound. Transport
+ *             checksums are the receiver's to judge
+ * ICMP_ERROR  destination unreachable, time exceeded, parameter problem, packet too big, with a
+ *             quote of an IP header and at least the 4 bytes of ports of TCP or UDP
+ * FRAGMENT    more-fragments or an offset, of TCP or UDP or (IPv6) of what an extension header
+ *             behind the fragment header hides; an IPv6 packet whole in one fragment is none
+ * OTHER       all else: other Ethernet types (VLAN tags too), other protocols, multicast and
+ *             broadcast destinations, ICMP that is no error, redirects, errors about other
+ *             protocols or about later fragments, routing headers with segments left */
 void lb_parse(struct lb_pkt *p);
 
 #endif

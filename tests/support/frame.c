@@ -423,7 +423,7 @@ static const char *judge_ipv6(struct judged *j)
 			 : type == IPPROTO_AH     ? (ext[1] + 2u) * 4
 						  : (ext[1] + 1u) * 8;
 		if (type == IPPROTO_FRAGMENT) {
-			j->is_fragment = true;
+			j->is_fragment = (get16(ext + 2) & 0xfff9) != 0;
 			j->is_later_fragment = (get16(ext + 2) & 0xfff8) != 0;
 		}
 	}

@@ -44,4 +44,14 @@ static inline uint32_t test_random_below(struct test_random *r, uint32_t n)
 	return (uint32_t)((test_random(r) >> 32) * n >> 32);
 }
 
+/* Words at which one's complement sums carry, wrap and vanish, mixed with any. */
+static inline uint32_t test_random_word(struct test_random *r)
+{
+	static const uint32_t corners[] = {0,	       0xffff,	   0xffff0000, 0xffffffff,
+					   0x00010000, 0x0000fffe, 0x80008000, 1};
+	uint64_t x = test_random(r);
+
+	return x % 4 == 0 ? corners[x >> 8 & 7] : (uint32_t)(x >> 16);
+}
+
 #endif

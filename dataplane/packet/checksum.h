@@ -1,0 +1,108 @@
+/* checksum.h - the Internet checksum, updated where words change and summed where we build.
+ *
+ * Role     one's complement arithmetic over 16-bit words, several at once
+ * Shape    a sum or a difference is a uint64_t of unfolded 32-bit words: 2^32 = 2^16 = 1 modulo
+ *          0xffff, so words may be added as they lie in the packet and folded once at the end
+ * Units    network order as in the packet; the arithmetic does not depend on byte order
+ * Threads  pure
+ * Memory   reads what it is given
+ * Limits   a sum takes 2^32 words before it could overflow
+ * Errors   none
+ * Source   RFC 1071; RFC 1624 equation 3 (the older update gives 0xffff where 0x0000 is meant)
+ * Tests    tests/unit/test_checksum.c
+ */
+#ifndef LB_CHECKSUM_H
+#define LB_CHECKSUM_H
+
+#include "packet/wire.h"
+
+static inline uint16_t lb_checksum_fold(uint64_t sum)
+{
+	sum = (sum & UINT32_MAX) + (sum >> 32);
+	sum = (sum & UINT32_MAX) + (sum >> 32);
+	sum = (sum & UINT16_MAX) + (sum >> 16);
+	sum = (sum & UINT16_MAX) + (sum >> 16);
+	return (uint16_t)((sum & UINT16_MAX) + (sum >> 16));
+}
+
+/* Adds `n` bytes that begin at an even offset of what is summed; an odd last byte is padded. */
+static inline uint64_t lb_checksum_sum(uint64_t sum, const uint8_t *at, uint32_t n)
+{
+	rte_be16_t last = 0;
+
+	for (; n >= 4; n -= 4, at += 4)
+		sum += lb_load_be32(at);
+	if (n >= 2) {
+		sum += lb_load_be16(at);
+		at += 2;
+	}
+	if (n % 2 != 0) {
+		memcpy(&last, at, 1);
+		sum += last;
+	}
+	return sum;
+}
+
+/* The checksum field for a whole sum. */
+static inline rte_be16_t lb_checksum_of(uint64_t sum)
+{
+	return (rte_be16_t)~lb_checksum_fold(sum);
+}
+
+/* What the sum of the covered words changes by when one of them is replaced. */
+static inline uint64_t lb_checksum_diff16(rte_be16_t before, rte_be16_t after)
+{
+	return (uint64_t)(uint16_t)~before + after;
+}
+
+static inline uint64_t lb_checksum_diff32(rte_be32_t before, rte_be32_t after)
+{
+	return (uint64_t)(uint32_t)~before + after;
+}
+
+/* The checksum field after changes that add up to `diff`. */
+static inline rte_be16_t lb_checksum_update(rte_be16_t checksum, uint64_t diff)
+{
+	return lb_checksum_of(diff + (uint16_t)~checksum);
+}
+
+/* UDP: a field of 0 says that the sender made no checksum and stays; a checksum that comes out as
+ * 0 is written as 0xffff. */
+static inline rte_be16_t lb_checksum_update_udp(rte_be16_t checksum, uint64_t diff)
+{
+	rte_be16_t updated;
+
+	if (checksum == 0)
+		return 0;
+	updated = lb_checksum_update(checksum, diff);
+	return updated == 0 ? UINT16_MAX : updated;
+}
+
+/* Replaces a word in the packet and returns what that changes the sum by. */
+static inline uint64_t lb_checksum_put16(uint8_t *at, rte_be16_t word)
+{
+	uint64_t diff = lb_checksum_diff16(lb_load_be16(at), word);
+
+	lb_store_be16(at, word);
+	return diff;
+}
+
+static inline uint64_t lb_checksum_put32(uint8_t *at, rte_be32_t word)
+{
+	uint64_t diff = lb_checksum_diff32(lb_load_be32(at), word);
+
+	lb_store_be32(at, word);
+	return diff;
+}
+
+/* A whole IPv6 address. */
+static inline uint64_t lb_checksum_put128(uint8_t *at, const rte_be32_t word[4])
+{
+	uint64_t diff = 0;
+
+	for (uint32_t i = 0; i < 4; i++)
+		diff += lb_checksum_put32(at + 4 * i, word[i]);
+	return diff;
+}
+
+#endif

@@ -1,0 +1,402 @@
+#include "packet/parse.h"
+
+#include <netinet/in.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_ether.h>
+
+#include "packet/checksum.h"
+
+#define IPV4_FRAGMENT_BITS RTE_BE16(0x3fff) /* more fragments, and the offset */
+#define IPV4_OFFSET_BITS RTE_BE16(0x1fff)
+#define IPV6_OFFSET_BITS RTE_BE16(0xfff8)
+#define IPV6_FRAGMENT_BITS RTE_BE16(0xfff9)
+
+/* A message with RFC 4884 extensions says where its quote ends, never before this. */
+#define RFC4884_QUOTE_MIN 128u
+
+enum icmp4_type { ICMP4_UNREACHABLE = 3, ICMP4_TIME_EXCEEDED = 11, ICMP4_PARAMETER = 12 };
+
+enum icmp6_type {
+	ICMP6_UNREACHABLE = 1,
+	ICMP6_TOO_BIG = 2,
+	ICMP6_TIME_EXCEEDED = 3,
+	ICMP6_PARAMETER = 4,
+};
+
+static inline bool is_tcp_or_udp(uint8_t proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP;
+}
+
+/* Multicast and the limited broadcast. */
+static inline bool is_group4(rte_be32_t addr_be)
+{
+	uint32_t addr = rte_be_to_cpu_32(addr_be);
+
+	return (addr >> 28 == 0xe) | (addr == UINT32_MAX);
+}
+
+static inline bool is_odd4(rte_be32_t addr_be)
+{
+	uint32_t net = rte_be_to_cpu_32(addr_be) >> 24;
+
+	return (net == 0) | (net == 127);
+}
+
+/* Unspecified, loopback, or an IPv4 address in its mapped form: ours inside, no one's outside. */
+static inline bool is_odd6(const rte_be32_t addr_be[4])
+{
+	if (likely((addr_be[0] | addr_be[1]) != 0))
+		return false;
+	return addr_be[2] == RTE_BE32(0xffff) ||
+	       (addr_be[2] == 0 && rte_be_to_cpu_32(addr_be[3]) <= 1);
+}
+
+static inline bool is_group6(const rte_be32_t addr_be[4])
+{
+	return rte_be_to_cpu_32(addr_be[0]) >> 24 == 0xff;
+}
+
+static inline void load_key4(struct lb_key *key, const uint8_t *ip, uint8_t proto)
+{
+	key->v4.src_be = lb_load_be32(ip + LB_IPV4_SRC_OFF);
+	key->v4.dst_be = lb_load_be32(ip + LB_IPV4_DST_OFF);
+	key->v4.ports_be = 0;
+	key->v4.proto = proto;
+	key->is_v6 = false;
+}
+
+static inline void load_key6(struct lb_key *key, const uint8_t *ip, uint8_t proto)
+{
+	for (uint32_t i = 0; i < 4; i++) {
+		key->v6.src_be[i] = lb_load_be32(ip + LB_IPV6_SRC_OFF + 4 * i);
+		key->v6.dst_be[i] = lb_load_be32(ip + LB_IPV6_DST_OFF + 4 * i);
+	}
+	key->v6.ports_be = 0;
+	key->v6.proto = proto;
+	key->is_v6 = true;
+}
+
+/* The transport header of a whole packet; `n` bytes of the IP packet begin at l4. */
+static inline bool is_l4_sound(struct lb_pkt *p, const uint8_t *l4, uint32_t n)
+{
+	uint32_t len;
+
+	if (likely(p->proto == IPPROTO_TCP)) {
+		if (unlikely(n < LB_TCP_BYTES))
+			return false;
+		len = (uint32_t)(l4[12] >> 4) * 4;
+		p->tcp_flags = l4[13] & (LB_TCP_FIN | LB_TCP_SYN | LB_TCP_RST | LB_TCP_ACK);
+		return (len >= LB_TCP_BYTES) & (len <= n);
+	}
+	if (unlikely(n < LB_UDP_BYTES))
+		return false;
+	len = lb_load_u16(l4 + 4);
+	return (len >= LB_UDP_BYTES) & (len <= n);
+}
+
+/* How a walk over IPv6 extension headers ended. */
+enum walk_end {
+	WALK_AT_L4,       /* or at the payload of a protocol that has no meaning here */
+	WALK_AT_FRAGMENT, /* behind the fragment header of a part of a packet */
+	WALK_AT_WAYPOINT, /* routing header: the destination is not the last one */
+	WALK_MALFORMED,   /* past the end, too many, or out of place */
+};
+
+struct walk {
+	const uint8_t *data;
+	uint32_t off; /* of what `next` names */
+	uint32_t end;
+	uint8_t next;
+	bool is_later_fragment;
+};
+
+static bool is_extension(uint8_t proto)
+{
+	return proto == IPPROTO_HOPOPTS || proto == IPPROTO_ROUTING || proto == IPPROTO_DSTOPTS ||
+	       proto == IPPROTO_AH || proto == IPPROTO_FRAGMENT;
+}
+
+static enum walk_end walk_extensions(struct walk *w)
+{
+	for (uint32_t i = 0; is_extension(w->next); i++) {
+		const uint8_t *ext = w->data + w->off;
+		uint8_t type = w->next;
+		uint32_t len;
+
+		/* Each of them has 8 bytes at least; hop-by-hop options come first or not at all. */
+		if (i == LB_IPV6_EXTENSIONS_MAX || w->off + 8 > w->end ||
+		    (type == IPPROTO_HOPOPTS && i > 0))
+			return WALK_MALFORMED;
+		if (type == IPPROTO_FRAGMENT)
+			len = 8;
+		else
+			len = type == IPPROTO_AH ? (ext[1] + 2u) * 4 : (ext[1] + 1u) * 8;
+		if (w->off + len > w->end)
+			return WALK_MALFORMED;
+		w->off += len;
+		w->next = ext[0];
+		if (type == IPPROTO_ROUTING && ext[3] != 0)
+			return WALK_AT_WAYPOINT;
+		if (type == IPPROTO_FRAGMENT && (lb_load_be16(ext + 2) & IPV6_FRAGMENT_BITS) != 0) {
+			w->is_later_fragment = (lb_load_be16(ext + 2) & IPV6_OFFSET_BITS) != 0;
+			return WALK_AT_FRAGMENT;
+		}
+	}
+	return WALK_AT_L4;
+}
+
+/* Where the quote of this error ends: RFC 4884 may have put more behind it. */
+static uint32_t quote_end(const struct lb_pkt *p)
+{
+	const uint8_t *icmp = p->data + p->l4_off;
+	uint32_t end = p->l3_off + p->ip_len, off = p->l4_off + LB_ICMP_BYTES, len;
+
+	if (!p->key.is_v6)
+		len = icmp[5] * 4u;
+	else if (icmp[0] == ICMP6_UNREACHABLE || icmp[0] == ICMP6_TIME_EXCEEDED)
+		len = icmp[4] * 8u;
+	else
+		return end;
+	return len >= RFC4884_QUOTE_MIN && off + len < end ? off + len : end;
+}
+
+/* IP header and what follows of the quote; false: too short or malformed. */
+static bool find_quoted4(struct lb_pkt *p, struct walk *w)
+{
+	const uint8_t *ip = w->data + w->off;
+	uint32_t have = w->end - w->off, header, total;
+
+	if (have < LB_IPV4_BYTES || ip[0] >> 4 != 4)
+		return false;
+	header = (ip[0] & 15u) * 4;
+	total = lb_load_u16(ip + 2);
+	if (header < LB_IPV4_BYTES || header > have)
+		return false;
+	w->next = ip[9];
+	w->is_later_fragment = (lb_load_be16(ip + 6) & IPV4_OFFSET_BITS) != 0;
+	load_key4(&p->key, ip, w->next);
+	/* What follows the quoted packet is no part of it. Senders that quote a length already
+	 * reduced by the header's are old but known: such a length is not believed. */
+	if (total >= header + LB_ICMP_BYTES && total < have)
+		w->end = w->off + total;
+	w->off += header;
+	return true;
+}
+
+static bool find_quoted6(struct lb_pkt *p, struct walk *w)
+{
+	const uint8_t *ip = w->data + w->off;
+	uint32_t have = w->end - w->off, total;
+	enum walk_end walked;
+
+	if (have < LB_IPV6_BYTES || ip[0] >> 4 != 6)
+		return false;
+	total = LB_IPV6_BYTES + lb_load_u16(ip + 4);
+	if (total < have)
+		w->end = w->off + total;
+	w->next = ip[6];
+	w->off += LB_IPV6_BYTES;
+	walked = walk_extensions(w);
+	if (walked == WALK_MALFORMED)
+		return false;
+	/* A quote from before the last waypoint names another destination than the connection. */
+	if (walked == WALK_AT_WAYPOINT)
+		w->next = IPPROTO_NONE;
+	load_key6(&p->key, ip, w->next);
+	return true;
+}
+
+static void parse_icmp_error(struct lb_pkt *p)
+{
+	struct walk w = {.data = p->data, .off = p->l4_off + LB_ICMP_BYTES};
+	rte_be32_t ports_be;
+
+	if (p->l3_off + p->ip_len < w.off) {
+		lb_pkt_drop(p, LB_COUNT_drop_icmp_malformed);
+		return;
+	}
+	w.end = quote_end(p);
+	p->quote_off = (uint16_t)w.off;
+	if (!(p->key.is_v6 ? find_quoted6(p, &w) : find_quoted4(p, &w))) {
+		lb_pkt_drop(p, LB_COUNT_drop_icmp_malformed);
+		return;
+	}
+	if (!is_tcp_or_udp(w.next) || w.is_later_fragment)
+		return;
+	if (w.off + 4 > w.end) {
+		lb_pkt_drop(p, LB_COUNT_drop_icmp_malformed);
+		return;
+	}
+	ports_be = lb_load_be32(w.data + w.off);
+	if (p->key.is_v6)
+		p->key.v6.ports_be = ports_be;
+	else
+		p->key.v4.ports_be = ports_be;
+	p->quote_l4_off = (uint16_t)w.off;
+	p->quote_end = (uint16_t)w.end;
+	p->kind = LB_PKT_ICMP_ERROR;
+}
+
+static bool is_icmp_error(const struct lb_pkt *p)
+{
+	uint8_t type;
+
+	if (p->l4_off >= p->l3_off + p->ip_len)
+		return false;
+	type = p->data[p->l4_off];
+	if (p->proto == IPPROTO_ICMP)
+		return type == ICMP4_UNREACHABLE || type == ICMP4_TIME_EXCEEDED ||
+		       type == ICMP4_PARAMETER;
+	return type >= ICMP6_UNREACHABLE && type <= ICMP6_PARAMETER;
+}
+
+static inline bool refuse(struct lb_pkt *p, enum lb_counter reason)
+{
+	lb_pkt_drop(p, reason);
+	return false;
+}
+
+/* Version, lengths and checksum; fills proto, l4_off and ip_len. */
+static inline bool is_ipv4_sound(struct lb_pkt *p, const uint8_t *ip)
+{
+	uint32_t have = p->len - LB_ETH_BYTES, header = LB_IPV4_BYTES, total;
+	uint64_t sum;
+
+	if (unlikely(have < LB_IPV4_BYTES))
+		return refuse(p, LB_COUNT_drop_truncated);
+	sum = lb_checksum_sum(0, ip, LB_IPV4_BYTES);
+	if (unlikely(ip[0] != 0x45)) {
+		header = (ip[0] & 15u) * 4;
+		if (ip[0] >> 4 != 4 || header < LB_IPV4_BYTES)
+			return refuse(p, LB_COUNT_drop_bad_ipv4_header);
+		if (header > have)
+			return refuse(p, LB_COUNT_drop_truncated);
+		sum = lb_checksum_sum(sum, ip + LB_IPV4_BYTES, header - LB_IPV4_BYTES);
+	}
+	total = lb_load_u16(ip + 2);
+	if (unlikely(total < header || lb_checksum_fold(sum) != UINT16_MAX))
+		return refuse(p, LB_COUNT_drop_bad_ipv4_header);
+	if (unlikely(total > have))
+		return refuse(p, LB_COUNT_drop_truncated);
+	p->proto = ip[9];
+	p->l4_off = (uint16_t)(LB_ETH_BYTES + header);
+	p->ip_len = (uint16_t)total;
+	return true;
+}
+
+static inline void parse_ipv4(struct lb_pkt *p)
+{
+	const uint8_t *ip = p->data + LB_ETH_BYTES, *l4;
+	bool is_fragment;
+
+	if (unlikely(!is_ipv4_sound(p, ip)))
+		return;
+	load_key4(&p->key, ip, p->proto);
+	l4 = p->data + p->l4_off;
+	is_fragment = (lb_load_be16(ip + 6) & IPV4_FRAGMENT_BITS) != 0;
+	if (unlikely(!is_tcp_or_udp(p->proto)) &&
+	    (p->proto != IPPROTO_ICMP || is_fragment || !is_icmp_error(p)))
+		return;
+	if (unlikely(is_group4(p->key.v4.dst_be)))
+		return;
+	if (unlikely(is_odd4(p->key.v4.src_be) | is_odd4(p->key.v4.dst_be) |
+		     is_group4(p->key.v4.src_be))) {
+		lb_pkt_drop(p, LB_COUNT_drop_bad_address);
+	} else if (unlikely(is_fragment)) {
+		p->kind = LB_PKT_FRAGMENT;
+	} else if (unlikely(p->proto == IPPROTO_ICMP)) {
+		parse_icmp_error(p);
+	} else if (unlikely(!is_l4_sound(p, l4, LB_ETH_BYTES + p->ip_len - p->l4_off))) {
+		lb_pkt_drop(p, LB_COUNT_drop_bad_l4_header);
+	} else {
+		p->key.v4.ports_be = lb_load_be32(l4);
+		p->kind = LB_PKT_FLOW;
+	}
+}
+
+/* Version and lengths, extension headers; fills proto, l4_off and ip_len. */
+static bool is_ipv6_sound(struct lb_pkt *p, const uint8_t *ip, enum walk_end *walked)
+{
+	uint32_t have = p->len - LB_ETH_BYTES, total;
+	struct walk w = {.data = p->data, .off = LB_ETH_BYTES + LB_IPV6_BYTES};
+
+	if (have < LB_IPV6_BYTES)
+		return refuse(p, LB_COUNT_drop_truncated);
+	total = LB_IPV6_BYTES + lb_load_u16(ip + 4);
+	if (ip[0] >> 4 != 6)
+		return refuse(p, LB_COUNT_drop_bad_ipv6_header);
+	if (total > have)
+		return refuse(p, LB_COUNT_drop_truncated);
+	w.next = ip[6];
+	w.end = LB_ETH_BYTES + total;
+	*walked = walk_extensions(&w);
+	if (*walked == WALK_MALFORMED)
+		return refuse(p, LB_COUNT_drop_bad_ipv6_extension);
+	p->proto = w.next;
+	p->l4_off = (uint16_t)w.off;
+	p->ip_len = (uint16_t)total;
+	return true;
+}
+
+static void parse_ipv6(struct lb_pkt *p)
+{
+	const uint8_t *ip = p->data + LB_ETH_BYTES, *l4;
+	enum walk_end walked;
+	bool is_fragment;
+
+	if (!is_ipv6_sound(p, ip, &walked))
+		return;
+	load_key6(&p->key, ip, p->proto);
+	l4 = p->data + p->l4_off;
+	is_fragment = walked == WALK_AT_FRAGMENT;
+	if (walked == WALK_AT_WAYPOINT || is_group6(p->key.v6.dst_be))
+		return;
+	if (!is_tcp_or_udp(p->proto) && !(is_fragment && is_extension(p->proto)) &&
+	    (p->proto != IPPROTO_ICMPV6 || is_fragment || !is_icmp_error(p)))
+		return;
+	if (is_odd6(p->key.v6.src_be) || is_odd6(p->key.v6.dst_be) || is_group6(p->key.v6.src_be)) {
+		lb_pkt_drop(p, LB_COUNT_drop_bad_address);
+	} else if (is_fragment) {
+		p->kind = LB_PKT_FRAGMENT;
+	} else if (p->proto == IPPROTO_ICMPV6) {
+		parse_icmp_error(p);
+	} else if (!is_l4_sound(p, l4, LB_ETH_BYTES + p->ip_len - p->l4_off)) {
+		lb_pkt_drop(p, LB_COUNT_drop_bad_l4_header);
+	} else {
+		p->key.v6.ports_be = lb_load_be32(l4);
+		p->kind = LB_PKT_FLOW;
+	}
+}
+
+void lb_parse(struct lb_pkt *p)
+{
+	rte_be16_t type;
+
+	p->kind = LB_PKT_OTHER;
+	p->proto = 0;
+	p->tcp_flags = 0;
+	p->l3_off = LB_ETH_BYTES;
+	p->l4_off = 0;
+	p->quote_off = 0;
+	p->quote_l4_off = 0;
+	p->quote_end = 0;
+	p->ip_len = 0;
+	p->key.is_v6 = false;
+	p->verdict = LB_VERDICT_CONTINUE;
+	if (unlikely(p->len < LB_ETH_BYTES)) {
+		lb_pkt_drop(p, LB_COUNT_drop_truncated);
+		return;
+	}
+	/* Offsets are 16 bits wide. */
+	if (unlikely(p->len > UINT16_MAX)) {
+		lb_pkt_drop(p, LB_COUNT_drop_too_large);
+		return;
+	}
+	type = lb_load_be16(p->data + 12);
+	if (likely(type == RTE_BE16(RTE_ETHER_TYPE_IPV4)))
+		parse_ipv4(p);
+	else if (type == RTE_BE16(RTE_ETHER_TYPE_IPV6))
+		parse_ipv6(p);
+}
