@@ -8,7 +8,7 @@
  * Memory   zeroed, page aligned
  * Limits   the machine's available memory at start, see lb_memory_check
  * Errors   map: NULL; check: -ENOMEM with lb_error naming limit, need and what there is
- * Tests    tests/eal/test_dataplane.c
+ * Tests    tests/unit/test_memory.c
  */
 #ifndef LB_MEMORY_H
 #define LB_MEMORY_H
