@@ -1,0 +1,225 @@
+#include "plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static int no_memory(struct lb_error *err)
+{
+	return lb_error_set(err, -ENOMEM, "", "out of memory");
+}
+
+static int plan_machine_hops(struct lb_reconcile *r, struct lb_plan *plan,
+			     const struct lb_config *next, struct lb_error *err)
+{
+	const struct lb_ids *machines = r->reg.of[LB_ID_MACHINE];
+	uint32_t n = lb_ids_bound(machines);
+	int ret = 0;
+
+	plan->machine_hops = calloc(n + 1, sizeof(*plan->machine_hops));
+	if (plan->machine_hops == NULL)
+		return no_memory(err);
+	plan->has_static_hops = r->params.next_hop_of == NULL;
+	if (plan->has_static_hops)
+		ret = lb_static_hops_build(&r->reg, &next->node, &plan->hops, err);
+	for (uint32_t m = 0; ret == 0 && m < n; m++) {
+		if (!lb_ids_is_used(machines, m) || lb_ids_is_leaving(machines, m))
+			continue;
+		if (plan->has_static_hops)
+			ret = lb_static_hops_towards(&r->reg, &next->node, lb_ids_key(machines, m),
+						     &plan->machine_hops[m], err);
+		else
+			plan->machine_hops[m] =
+				r->params.next_hop_of(r->params.ctx, lb_ids_key(machines, m));
+	}
+	if (ret == 0 && plan->has_static_hops)
+		ret = lb_static_hops_resolve(&r->reg, &next->node, &plan->hops, err);
+	if (ret == 0 && lb_plan_hop_machines(r, plan->machine_hops, &plan->hop_machines) != 0)
+		ret = no_memory(err);
+	return ret;
+}
+
+int lb_plan_hop_machines(const struct lb_reconcile *r, const uint32_t *machine_hops,
+			 struct lb_adjacency *out)
+{
+	const struct lb_ids *machines = r->reg.of[LB_ID_MACHINE];
+	struct lb_pairs pairs = {0};
+	int ret = 0;
+
+	for (uint32_t m = 0; ret == 0 && m < lb_ids_bound(machines); m++)
+		if (lb_ids_is_used(machines, m) && machine_hops[m] < LB_NEXT_HOP_LEARNED)
+			ret = lb_pairs_add(&pairs, machine_hops[m], m);
+	if (ret == 0)
+		ret = lb_adjacency_build(&pairs, LB_NEXT_HOP_LEARNED, out);
+	lb_pairs_free(&pairs);
+	return ret;
+}
+
+static struct lb_real real_value(const struct lb_reconcile *r, const uint32_t *machine_hops,
+				 uint32_t id)
+{
+	const struct lb_ids *ids = r->reg.of[LB_ID_REAL];
+	const struct lb_endpoint_key *key = lb_ids_key(ids, id);
+	struct lb_real real = {.epoch = (uint8_t)lb_ids_epoch(ids, id)};
+
+	if (lb_ids_is_leaving(ids, id)) {
+		real.epoch++;
+		return real;
+	}
+	real.addr = key->addr;
+	real.port_be = rte_cpu_to_be_16((uint16_t)key->number);
+	real.in_use = 1;
+	real.machine_id = lb_ids_find(r->reg.of[LB_ID_MACHINE], &key->addr);
+	real.next_hop = machine_hops[real.machine_id];
+	return real;
+}
+
+int lb_plan_reals(const struct lb_reconcile *r, const uint32_t *machine_hops, struct lb_real **reals,
+		  uint32_t **ids, uint32_t *n)
+{
+	const struct lb_ids *reg = r->reg.of[LB_ID_REAL];
+	uint32_t reals_max = 0, ids_max = 0;
+
+	for (uint32_t id = 0; id < lb_ids_bound(reg); id++) {
+		struct lb_real value;
+
+		if (!lb_ids_is_used(reg, id))
+			continue;
+		value = real_value(r, machine_hops, id);
+		if (id < r->reals_max && memcmp(&r->reals[id], &value, sizeof(value)) == 0)
+			continue;
+		if (lb_array_reserve((void **)reals, &reals_max, *n, sizeof(**reals)) != 0 ||
+		    lb_array_reserve((void **)ids, &ids_max, *n, sizeof(**ids)) != 0)
+			return -ENOMEM;
+		(*reals)[*n] = value;
+		(*ids)[(*n)++] = id;
+	}
+	return 0;
+}
+
+/* Next hops of the configuration's own making; those of netlink come by their own calls. */
+static int plan_hop_values(struct lb_reconcile *r, struct lb_plan *plan, struct lb_error *err)
+{
+	const struct lb_next_hop none = {0};
+
+	plan->hop_values = calloc(plan->hops.n_hops + 1, sizeof(*plan->hop_values));
+	plan->hop_ids = calloc(plan->hops.n_hops + 1, sizeof(*plan->hop_ids));
+	if (plan->hop_values == NULL || plan->hop_ids == NULL)
+		return no_memory(err);
+	for (uint32_t id = 1; id < plan->hops.n_hops; id++) {
+		const struct lb_next_hop *old = id < r->hops_max ? &r->hops[id].value : &none;
+
+		if (memcmp(old, &plan->hops.hops[id], sizeof(*old)) == 0)
+			continue;
+		plan->hop_values[plan->n_hop_values] = plan->hops.hops[id];
+		plan->hop_ids[plan->n_hop_values++] = id;
+	}
+	return 0;
+}
+
+static bool is_same_routes(const struct lb_reconcile *r, const struct lb_static_hops *hops)
+{
+	if (r->route_table == NULL || r->n_routes != hops->n_routes)
+		return false;
+	for (uint32_t i = 0; i < hops->n_routes; i++) {
+		const struct lb_route *a = &r->routes[i], *b = &hops->routes[i];
+
+		if (a->prefix.len != b->prefix.len || a->next_hop != b->next_hop ||
+		    a->iface != b->iface || !lb_addr_equal(&a->prefix.addr, &b->prefix.addr))
+			return false;
+	}
+	return true;
+}
+
+static int plan_routes(struct lb_reconcile *r, struct lb_plan *plan, struct lb_error *err)
+{
+	if (!plan->has_static_hops || is_same_routes(r, &plan->hops))
+		return 0;
+	if (lb_route_table_build(plan->hops.routes, plan->hops.n_routes, &plan->route_table) != 0)
+		return no_memory(err);
+	return 0;
+}
+
+/* Memory for what carrying out needs, so that it cannot fail. */
+static int plan_memory(struct lb_reconcile *r, struct lb_plan *plan, struct lb_error *err)
+{
+	uint32_t n_targets = lb_ids_bound(r->reg.of[LB_ID_TARGET]);
+	uint32_t n_machines = lb_ids_bound(r->reg.of[LB_ID_MACHINE]);
+
+	if (lb_array_reserve((void **)&r->services, &r->services_max,
+			     lb_ids_bound(r->reg.of[LB_ID_SERVICE]), sizeof(*r->services)) != 0 ||
+	    lb_array_reserve((void **)&r->nats, &r->nats_max,
+			     lb_ids_bound(r->reg.of[LB_ID_NAT_SOURCE]), sizeof(*r->nats)) != 0 ||
+	    lb_array_reserve((void **)&r->reals, &r->reals_max,
+			     lb_ids_bound(r->reg.of[LB_ID_REAL]), sizeof(*r->reals)) != 0 ||
+	    lb_array_reserve((void **)&r->hops, &r->hops_max, plan->hops.n_hops,
+			     sizeof(*r->hops)) != 0 ||
+	    lb_array_reserve((void **)&r->machines, &r->machines_max, n_machines,
+			     sizeof(*r->machines)) != 0 ||
+	    lb_array_reserve((void **)&r->moved, &r->moved_max, n_machines, sizeof(*r->moved)) != 0 ||
+	    lb_array_reserve((void **)&r->probes, &r->probes_max,
+			     lb_ids_bound(r->reg.of[LB_ID_PROBE]), sizeof(*r->probes)) != 0 ||
+	    lb_array_reserve((void **)&r->targets, &r->targets_max, n_targets,
+			     sizeof(*r->targets)) != 0 ||
+	    lb_array_reserve((void **)&r->touched, &r->touched_max, n_targets,
+			     sizeof(*r->touched)) != 0)
+		return no_memory(err);
+	plan->retired = lb_retired_batch_create(plan->n_services + plan->n_nats + 3);
+	if (plan->retired == NULL)
+		return no_memory(err);
+	plan->n_cmds_max = 2 * (size_t)plan->n_services + plan->n_nats + plan->n_reals +
+			   plan->n_hop_values + n_targets + n_machines + 1;
+	return 0;
+}
+
+int lb_plan_make(struct lb_reconcile *r, const struct lb_config *next, struct lb_plan *out,
+		 struct lb_error *err)
+{
+	int ret;
+
+	*out = (struct lb_plan){0};
+	lb_registries_begin(&r->reg);
+	ret = lb_wanted_build(&r->reg, next, &out->wanted, err);
+	if (ret == 0)
+		ret = plan_machine_hops(r, out, next, err);
+	if (ret == 0)
+		ret = lb_plan_services(r, out, next, err);
+	if (ret == 0)
+		ret = lb_plan_nats(r, out, next, err);
+	if (ret == 0 &&
+	    lb_plan_reals(r, out->machine_hops, &out->reals, &out->real_ids, &out->n_reals) != 0)
+		ret = no_memory(err);
+	if (ret == 0)
+		ret = plan_hop_values(r, out, err);
+	if (ret == 0)
+		ret = plan_routes(r, out, err);
+	if (ret == 0)
+		ret = plan_memory(r, out, err);
+	if (ret != 0) {
+		lb_plan_free(out);
+		lb_registries_rollback(&r->reg);
+	}
+	return ret;
+}
+
+void lb_plan_free(struct lb_plan *plan)
+{
+	lb_wanted_free(&plan->wanted);
+	lb_static_hops_free(&plan->hops);
+	lb_adjacency_free(&plan->hop_machines);
+	for (uint32_t i = 0; i < plan->n_services; i++) {
+		free(plan->services[i].image);
+		lb_service_free(plan->services[i].object);
+	}
+	for (uint32_t i = 0; i < plan->n_nats; i++)
+		free(plan->nats[i].object);
+	free(plan->machine_hops);
+	free(plan->services);
+	free(plan->nats);
+	free(plan->reals);
+	free(plan->real_ids);
+	free(plan->hop_values);
+	free(plan->hop_ids);
+	lb_route_table_free(plan->route_table);
+	free(plan->retired);
+	*plan = (struct lb_plan){0};
+}

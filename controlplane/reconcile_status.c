@@ -1,0 +1,152 @@
+#include <stdlib.h>
+
+#include "availability.h"
+#include "reconcile.h"
+
+bool lb_reconcile_next_probe(const struct lb_reconcile *r, uint32_t *cursor,
+			     struct lb_probe_spec *out)
+{
+	const struct lb_ids *probes = r->reg.of[LB_ID_PROBE];
+	const struct lb_monitor_key *monitor;
+	const struct lb_probe_key *key;
+	uint32_t id = *cursor;
+
+	while (id < lb_ids_bound(probes) && !lb_ids_is_used(probes, id))
+		id++;
+	*cursor = id + 1;
+	if (id >= lb_ids_bound(probes))
+		return false;
+	key = lb_ids_key(probes, id);
+	monitor = lb_ids_key(r->reg.of[LB_ID_MONITOR], key->monitor);
+	*out = (struct lb_probe_spec){
+		.id = id,
+		.type = (enum lb_monitor_type)monitor->type,
+		.port = (uint16_t)key->port,
+		.interval_ms = monitor->interval_ms,
+		.timeout_ms = monitor->timeout_ms,
+		.rise = monitor->rise,
+		.fall = monitor->fall,
+		.jitter_percent = monitor->jitter_percent,
+		.initial = r->probes[id].state,
+	};
+	memcpy(&out->address, lb_ids_key(r->reg.of[LB_ID_MACHINE], key->machine),
+	       sizeof(out->address));
+	return true;
+}
+
+void lb_reconcile_probe_counts(const struct lb_reconcile *r, uint32_t *n, uint32_t *n_checking)
+{
+	const struct lb_ids *probes = r->reg.of[LB_ID_PROBE];
+
+	*n = lb_ids_count(probes);
+	*n_checking = 0;
+	for (uint32_t id = 0; id < lb_ids_bound(probes); id++)
+		*n_checking += lb_ids_is_used(probes, id) &&
+			       r->probes[id].state == LB_HEALTH_CHECKING;
+}
+
+uint32_t lb_reconcile_service_slot(const struct lb_reconcile *r, uint32_t service_idx)
+{
+	return r->wanted.services[service_idx].slot;
+}
+
+static void machine_reason(const struct lb_reconcile *r, uint32_t machine,
+			   struct lb_real_status *out)
+{
+	const struct lb_machine_state *m = &r->machines[machine];
+	const char *text = "next hop does not resolve";
+
+	if (m->next_hop == LB_NEXT_HOP_NONE)
+		text = "no route";
+	else if (lb_availability_machine(r, machine) == LB_HEALTH_CHECKING)
+		text = "next hop is being resolved";
+	snprintf(out->reason, sizeof(out->reason), "%s", text);
+}
+
+static void probe_reason(const struct lb_reconcile *r, uint32_t probe, struct lb_real_status *out)
+{
+	const struct lb_probe_key *key = lb_ids_key(r->reg.of[LB_ID_PROBE], probe);
+	const struct lb_probe_state *p = &r->probes[probe];
+	const char *why = p->state == LB_HEALTH_CHECKING ? "no verdict yet" : p->reason;
+
+	if (lb_availability_is_icmp(r, probe))
+		snprintf(out->reason, sizeof(out->reason), "icmp: %s", why);
+	else
+		snprintf(out->reason, sizeof(out->reason), "tcp port %u: %s", key->port, why);
+}
+
+/* The first thing that keeps the target from being up: the machine's ICMP, its next hop, then the
+ * pool's own probes in their order. */
+static void explain(const struct lb_reconcile *r, uint32_t target, struct lb_real_status *out)
+{
+	uint32_t machine = r->wanted.targets[target].machine;
+	enum lb_health_state state = r->targets[target].state;
+	const uint32_t *probes;
+	uint32_t n;
+
+	out->reason[0] = '\0';
+	if (state == LB_HEALTH_UP)
+		return;
+	n = lb_adjacent(&r->wanted.machine_probes, machine, &probes);
+	for (uint32_t i = 0; i < n && r->machines[machine].n_icmp_down > 0; i++)
+		if (lb_availability_is_icmp(r, probes[i]) &&
+		    r->probes[probes[i]].state == LB_HEALTH_DOWN) {
+			probe_reason(r, probes[i], out);
+			return;
+		}
+	if (lb_availability_machine(r, machine) == state) {
+		machine_reason(r, machine, out);
+		return;
+	}
+	n = lb_adjacent(&r->wanted.target_probes, target, &probes);
+	for (uint32_t i = 0; i < n; i++)
+		if (r->probes[probes[i]].state == state) {
+			probe_reason(r, probes[i], out);
+			return;
+		}
+}
+
+static void fill_status(const struct lb_reconcile *r, const struct lb_wanted_member *member,
+			uint32_t target, struct lb_real_status *out)
+{
+	const struct lb_target_state *t = &r->targets[target];
+
+	out->state = t->state;
+	out->admin_state = (enum lb_admin_state)member->admin_state;
+	out->since_ms = t->since_ms;
+	out->real_id = member->real_id;
+	out->machine_id = member->machine;
+	out->target_bits = t->bits;
+	explain(r, target, out);
+}
+
+void lb_reconcile_service_real(const struct lb_reconcile *r, uint32_t service_idx,
+			       uint32_t real_idx, struct lb_real_status *out)
+{
+	const struct lb_wanted_row *row = &r->wanted.rows[r->wanted.services[service_idx].row];
+	const struct lb_wanted_pool *pool = &r->wanted.pools[row->pool];
+
+	fill_status(r, &r->wanted.members[pool->first_member + real_idx],
+		    r->wanted.member_targets[row->first_target + real_idx], out);
+}
+
+static int badness(enum lb_health_state state)
+{
+	return state == LB_HEALTH_DOWN ? 2 : state == LB_HEALTH_CHECKING ? 1 : 0;
+}
+
+void lb_reconcile_pool_real(const struct lb_reconcile *r, uint32_t pool_idx, uint32_t real_idx,
+			    struct lb_real_status *out)
+{
+	const struct lb_wanted_pool *pool = &r->wanted.pools[pool_idx];
+	uint32_t worst = 0;
+
+	for (uint32_t i = 0; i < pool->n_rows; i++) {
+		const struct lb_wanted_row *row = &r->wanted.rows[pool->first_row + i];
+		uint32_t target = r->wanted.member_targets[row->first_target + real_idx];
+
+		if (i == 0 || badness(r->targets[target].state) > badness(r->targets[worst].state))
+			worst = target;
+	}
+	fill_status(r, &r->wanted.members[pool->first_member + real_idx], worst, out);
+}
