@@ -1,0 +1,134 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "draft.h"
+
+static bool is_loopback(const struct lb_addr *a)
+{
+	const struct lb_prefix v4 = {lb_addr_from_v4(RTE_BE32(0x7f000000)), 8};
+	const struct lb_addr v6 = {{0, 0, 0, RTE_BE32(1)}};
+
+	return lb_addr_is_v4(a) ? lb_prefix_contains(&v4, a) : lb_addr_equal(a, &v6);
+}
+
+static bool is_link_local(const struct lb_addr *a)
+{
+	const struct lb_prefix v6 = {{{RTE_BE32(0xfe800000), 0, 0, 0}}, 10};
+
+	return !lb_addr_is_v4(a) && lb_prefix_contains(&v6, a);
+}
+
+static void check_gateway(struct lb_draft *d, const struct lb_cfg_interface *iface,
+			  const struct lb_addr *gateway, const char *where)
+{
+	char address[LB_ADDR_TEXT_MAX];
+	bool has_family = false;
+
+	if (lb_addr_is_zero(gateway) || is_link_local(gateway))
+		return;
+	for (uint32_t i = 0; i < iface->n_addresses; i++) {
+		if (lb_addr_is_v4(&iface->addresses[i].addr) != lb_addr_is_v4(gateway))
+			continue;
+		has_family = true;
+		if (lb_prefix_contains(&iface->addresses[i], gateway))
+			return;
+	}
+	if (has_family)
+		lb_error_list_add(d->errors, where, "%s is on no subnet of the interface's addresses",
+				  lb_addr_format(gateway, address));
+}
+
+static void check_interfaces(struct lb_draft *d)
+{
+	const struct lb_cfg_node *node = &d->cfg->node;
+	char where[LB_ERROR_WHERE_MAX];
+
+	for (uint32_t i = 0; i < node->n_interfaces; i++) {
+		const struct lb_cfg_interface *iface = &node->interfaces[i];
+
+		snprintf(where, sizeof(where), "/node/interfaces/%u/gateway", i);
+		check_gateway(d, iface, &iface->gateway, where);
+		snprintf(where, sizeof(where), "/node/interfaces/%u/gateway_ipv6", i);
+		check_gateway(d, iface, &iface->gateway_ipv6, where);
+		for (uint32_t j = 0; j < i; j++) {
+			if (iface->device[0] == '\0' ||
+			    strcmp(iface->device, node->interfaces[j].device) != 0)
+				continue;
+			snprintf(where, sizeof(where), "/node/interfaces/%u/device", i);
+			lb_error_list_add(d->errors, where,
+					  "\"%s\" is the device of /node/interfaces/%u already",
+					  iface->device, j);
+		}
+	}
+}
+
+static int compare_neighbors(const void *a, const void *b)
+{
+	const struct lb_cfg_neighbor *x = *(const struct lb_cfg_neighbor *const *)a;
+	const struct lb_cfg_neighbor *y = *(const struct lb_cfg_neighbor *const *)b;
+	int order = memcmp(&x->address, &y->address, sizeof(x->address));
+
+	if (order == 0 && x->interface != y->interface)
+		return x->interface < y->interface ? -1 : 1;
+	return order != 0 ? order : (x > y) - (x < y);
+}
+
+static void check_neighbors(struct lb_draft *d)
+{
+	const struct lb_cfg_node *node = &d->cfg->node;
+	const struct lb_cfg_neighbor **sorted = calloc(node->n_neighbors + 1, sizeof(*sorted));
+	char where[LB_ERROR_WHERE_MAX], address[LB_ADDR_TEXT_MAX];
+
+	if (sorted == NULL) {
+		lb_error_list_add(d->errors, "", "out of memory");
+		return;
+	}
+	for (uint32_t i = 0; i < node->n_neighbors; i++)
+		sorted[i] = &node->neighbors[i];
+	qsort(sorted, node->n_neighbors, sizeof(*sorted), compare_neighbors);
+	for (uint32_t i = 1; i < node->n_neighbors; i++) {
+		const struct lb_cfg_neighbor *at = sorted[i];
+
+		if (lb_addr_is_zero(&at->address) || at->interface == LB_CFG_NONE ||
+		    at->interface != sorted[i - 1]->interface ||
+		    !lb_addr_equal(&at->address, &sorted[i - 1]->address))
+			continue;
+		snprintf(where, sizeof(where), "/node/neighbors/%zu/address",
+			 (size_t)(at - node->neighbors));
+		lb_error_list_add(d->errors, where,
+				  "%s stands at /node/neighbors/%zu already, on the same interface",
+				  lb_addr_format(&at->address, address),
+				  (size_t)(sorted[i - 1] - node->neighbors));
+	}
+	free(sorted);
+}
+
+void lb_draft_check_node(struct lb_draft *d)
+{
+	const struct lb_cfg_node *node = &d->cfg->node;
+
+	check_interfaces(d);
+	check_neighbors(d);
+	if (node->api_listen_port != 0 && !is_loopback(&node->api_listen_addr))
+		lb_error_list_add(d->errors, "/node/api/listen",
+				  "must be a loopback address (127.0.0.1 or ::1): anything else "
+				  "needs TLS and tokens, which are not built yet");
+}
+
+const char *lb_draft_address_fault(const struct lb_addr *a)
+{
+	const struct lb_prefix v4_multicast = {lb_addr_from_v4(RTE_BE32(0xe0000000)), 3};
+	const struct lb_prefix v4_zero = {lb_addr_from_v4(0), 8};
+	const struct lb_prefix v6_multicast = {{{RTE_BE32(0xff000000), 0, 0, 0}}, 8};
+
+	if (is_loopback(a))
+		return "a loopback address";
+	if (is_link_local(a))
+		return "a link-local address";
+	if (lb_addr_is_v4(a) ? lb_prefix_contains(&v4_multicast, a) ||
+				       lb_prefix_contains(&v4_zero, a)
+			     : lb_prefix_contains(&v6_multicast, a))
+		return "not the address of one host";
+	return NULL;
+}

@@ -1,0 +1,163 @@
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "draft.h"
+
+#define FIRST_OF_NONE UINT32_MAX
+
+/* What the checks of services want to know of a pool, found once per pool. */
+struct pool_facts {
+	uint32_t first_v4; /* position of the first real server of that family */
+	uint32_t first_v6;
+	uint32_t portless; /* a tcp monitor without port, index; LB_CFG_NONE: there is none */
+	bool keeps_port;   /* a real server has no port of its own */
+	uint64_t weights;  /* their sum after division by their common divisor */
+};
+
+static uint32_t common_divisor(uint32_t a, uint32_t b)
+{
+	while (b != 0) {
+		uint32_t rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+static void find_facts(const struct lb_config *cfg, const struct lb_cfg_pool *pool,
+		       struct pool_facts *facts)
+{
+	uint32_t divisor = 0;
+
+	*facts = (struct pool_facts){FIRST_OF_NONE, FIRST_OF_NONE, LB_CFG_NONE, false, 0};
+	for (uint32_t r = pool->n_reals; r-- > 0;) {
+		const struct lb_cfg_real *real = &pool->reals[r];
+
+		if (lb_addr_is_v4(&real->address))
+			facts->first_v4 = r;
+		else if (!lb_addr_is_zero(&real->address))
+			facts->first_v6 = r;
+		facts->keeps_port |= real->port == 0;
+		facts->weights += real->weight;
+		divisor = common_divisor(divisor, real->weight);
+	}
+	if (divisor > 1)
+		facts->weights /= divisor;
+	for (uint32_t i = 0; i < pool->n_monitors; i++) {
+		const struct lb_cfg_monitor *m = &cfg->monitors[pool->monitors[i]];
+
+		if (m->type == LB_MONITOR_TCP && m->port == 0)
+			facts->portless = pool->monitors[i];
+	}
+}
+
+static void check_families(struct lb_draft *d, uint32_t idx, const struct pool_facts *facts)
+{
+	const struct lb_cfg_service *svc = &d->cfg->services[idx];
+	const struct lb_cfg_pool *pool = &d->cfg->pools[svc->pool];
+	char where[LB_ERROR_WHERE_MAX], vip[LB_ADDR_TEXT_MAX], address[LB_ADDR_TEXT_MAX];
+	const bool is_v4 = lb_addr_is_v4(&svc->address);
+	uint32_t other = is_v4 ? facts->first_v6 : facts->first_v4;
+
+	if (lb_addr_is_zero(&svc->address) || other == FIRST_OF_NONE)
+		return;
+	if (pool->is_inline)
+		lb_draft_real_place(d, svc->pool, other, "/address", where);
+	else
+		lb_draft_service_place(idx, "/server_pool", where);
+	lb_error_list_add(d->errors, where,
+			  "%s cannot reach the real server \"%s\" at %s: both must be IPv4 or both "
+			  "IPv6",
+			  lb_addr_format(&svc->address, vip), pool->reals[other].name,
+			  lb_addr_format(&pool->reals[other].address, address));
+}
+
+/* A monitor without port probes the ports that services name one by one. */
+static void check_probe_ports(struct lb_draft *d, uint32_t idx, const struct pool_facts *facts)
+{
+	const struct lb_cfg_service *svc = &d->cfg->services[idx];
+	char where[LB_ERROR_WHERE_MAX], key[24];
+
+	if (facts->portless == LB_CFG_NONE || !facts->keeps_port)
+		return;
+	for (uint32_t p = 0; p < svc->n_ports; p++) {
+		if (svc->ports[p].first == svc->ports[p].last)
+			continue;
+		snprintf(key, sizeof(key), "/ports/%u", p);
+		lb_error_list_add(d->errors, lb_draft_service_place(idx, key, where),
+				  "a range or \"any\" needs a health monitor with a port; \"%s\" of "
+				  "the pool has none",
+				  d->cfg->monitors[facts->portless].name);
+		return;
+	}
+}
+
+static void check_pool(struct lb_draft *d, uint32_t idx, const struct pool_facts *facts)
+{
+	const struct lb_cfg_service *svc = &d->cfg->services[idx];
+	const struct lb_cfg_pool *pool = &d->cfg->pools[svc->pool];
+	const char *key = pool->is_inline ? "/real_servers" : "/server_pool";
+	char where[LB_ERROR_WHERE_MAX];
+
+	check_families(d, idx, facts);
+	check_probe_ports(d, idx, facts);
+	if (svc->scheduler == LB_SCHED_WEIGHTED_ROUND_ROBIN &&
+	    facts->weights > LB_SERVICE_SEQUENCE_MAX)
+		lb_error_list_add(d->errors, lb_draft_service_place(idx, key, where),
+				  "the weights add up to %llu after division by their common divisor; "
+				  "weighted_round_robin allows %u",
+				  (unsigned long long)facts->weights, LB_SERVICE_SEQUENCE_MAX);
+}
+
+static void check_nat_source(struct lb_draft *d, uint32_t idx)
+{
+	const struct lb_cfg_service *svc = &d->cfg->services[idx];
+	const bool is_v4 = lb_addr_is_v4(&svc->address);
+	const struct lb_cfg_nat_source *src;
+	char where[LB_ERROR_WHERE_MAX];
+
+	if (svc->nat_source == LB_CFG_NONE)
+		return;
+	lb_draft_service_place(idx, "/nat_source", where);
+	if (svc->forwarding != LB_FORWARD_FULLNAT)
+		lb_error_list_add(d->errors, where, "goes with \"forwarding\": \"fullnat\" only");
+	src = &d->cfg->nat_sources[svc->nat_source];
+	for (uint32_t i = 0; i < src->n_addresses; i++)
+		if (lb_addr_is_v4(&src->addresses[i]) == is_v4)
+			return;
+	if (src->n_addresses > 0 && !lb_addr_is_zero(&svc->address))
+		lb_error_list_add(d->errors, where, "\"%s\" has no IPv%d address", src->name,
+				  is_v4 ? 4 : 6);
+}
+
+static void check_n_groups(struct lb_draft *d)
+{
+	if (d->cfg->n_groups > LB_GROUPS_MAX)
+		lb_error_list_add(d->errors, "/persistence_groups",
+				  "there are %u, those of virtual services included; at most %u are "
+				  "allowed",
+				  d->cfg->n_groups, LB_GROUPS_MAX);
+}
+
+int lb_draft_check_services(struct lb_draft *d)
+{
+	const struct lb_config *cfg = d->cfg;
+	struct pool_facts *facts = calloc((size_t)cfg->n_pools + 1, sizeof(*facts));
+
+	if (facts == NULL)
+		return -ENOMEM;
+	for (uint32_t p = 0; p < cfg->n_pools; p++)
+		find_facts(cfg, &cfg->pools[p], &facts[p]);
+	for (uint32_t s = 0; s < cfg->n_services; s++) {
+		check_nat_source(d, s);
+		if (cfg->services[s].pool != LB_CFG_NONE)
+			check_pool(d, s, &facts[cfg->services[s].pool]);
+	}
+	check_n_groups(d);
+	free(facts);
+	return 0;
+}

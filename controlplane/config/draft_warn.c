@@ -1,0 +1,96 @@
+#include <stdio.h>
+
+#include "draft.h"
+
+/* round_robin looks at weight 0 only. */
+static void warn_weights(struct lb_draft *d, uint32_t idx)
+{
+	const struct lb_cfg_service *svc = &d->cfg->services[idx];
+	const struct lb_cfg_pool *pool = &d->cfg->pools[svc->pool];
+	uint32_t weight = 0;
+	char where[LB_ERROR_WHERE_MAX];
+
+	if (svc->scheduler != LB_SCHED_ROUND_ROBIN)
+		return;
+	for (uint32_t r = 0; r < pool->n_reals; r++) {
+		if (pool->reals[r].weight == 0)
+			continue;
+		if (weight == 0)
+			weight = pool->reals[r].weight;
+		if (pool->reals[r].weight == weight)
+			continue;
+		lb_error_list_add(d->warnings, lb_draft_service_place(idx, "/scheduler", where),
+				  "round_robin ignores the weights of pool \"%s\"; "
+				  "weighted_round_robin follows them",
+				  pool->name);
+		return;
+	}
+}
+
+/* Replies of a real server to a client on its own subnet do not come back through Ballast. */
+static void warn_nat(struct lb_draft *d, uint32_t idx)
+{
+	const struct lb_cfg_service *svc = &d->cfg->services[idx];
+	const struct lb_cfg_pool *pool = &d->cfg->pools[svc->pool];
+	const struct lb_cfg_node *node = &d->cfg->node;
+	char where[LB_ERROR_WHERE_MAX], prefix[LB_PREFIX_TEXT_MAX];
+
+	if (svc->forwarding != LB_FORWARD_NAT)
+		return;
+	for (uint32_t i = 0; i < node->n_interfaces; i++)
+		for (uint32_t a = 0; a < node->interfaces[i].n_addresses; a++) {
+			struct lb_prefix subnet = node->interfaces[i].addresses[a];
+
+			if (pool->n_reals == 0 ||
+			    !lb_prefix_contains(&subnet, &pool->reals[0].address) ||
+			    !lb_prefix_contains(&subnet, &svc->address))
+				continue;
+			subnet.addr = lb_addr_mask(&subnet.addr, subnet.len);
+			lb_error_list_add(d->warnings,
+					  lb_draft_service_place(idx, "/forwarding", where),
+					  "nat does not work for clients on %s, where the real "
+					  "servers answer them directly; fullnat does",
+					  lb_prefix_format(&subnet, prefix));
+			return;
+		}
+}
+
+static void warn_empty(struct lb_draft *d, uint32_t idx)
+{
+	const struct lb_cfg_service *svc = &d->cfg->services[idx];
+	char where[LB_ERROR_WHERE_MAX];
+
+	if (d->cfg->pools[svc->pool].n_reals == 0)
+		lb_error_list_add(d->warnings, lb_draft_service_place(idx, "", where),
+				  "has no real server");
+}
+
+/* One probe is outstanding at a time. */
+static void warn_monitors(struct lb_draft *d)
+{
+	char where[LB_ERROR_WHERE_MAX];
+
+	for (uint32_t i = 0; i < d->n_declared_monitors; i++) {
+		const struct lb_cfg_monitor *m = &d->cfg->monitors[i];
+
+		if (m->timeout_ms <= m->interval_ms)
+			continue;
+		snprintf(where, sizeof(where), "/health_monitors/%u/timeout_ms", i);
+		lb_error_list_add(d->warnings, where,
+				  "is longer than interval_ms (%u ms): probes of a server that does "
+				  "not answer follow each other %u ms apart",
+				  m->interval_ms, m->timeout_ms);
+	}
+}
+
+void lb_draft_warn(struct lb_draft *d)
+{
+	warn_monitors(d);
+	for (uint32_t s = 0; s < d->cfg->n_services; s++) {
+		if (d->cfg->services[s].pool == LB_CFG_NONE)
+			continue;
+		warn_weights(d, s);
+		warn_nat(d, s);
+		warn_empty(d, s);
+	}
+}

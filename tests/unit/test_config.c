@@ -1,0 +1,310 @@
+/* The files of configs/ and configs/bad/ are the cases: each of the first loads, each of the
+ * second is refused with exactly the lines of its .error file. */
+#include <dirent.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+#include "config/config_load.h"
+
+#define FILES_MIN 6
+#define BAD_FILES_MIN 30
+
+static char *read_file(const char *path, size_t *len)
+{
+	FILE *file = fopen(path, "rb");
+	char *text;
+
+	cr_assert_not_null(file, "%s", path);
+	cr_assert_eq(fseek(file, 0, SEEK_END), 0);
+	*len = (size_t)ftell(file);
+	rewind(file);
+	text = calloc(1, *len + 1);
+	cr_assert_not_null(text);
+	cr_assert_eq(fread(text, 1, *len, file), *len);
+	fclose(file);
+	return text;
+}
+
+static int is_json(const struct dirent *entry)
+{
+	const char *dot = strrchr(entry->d_name, '.');
+
+	return dot != NULL && strcmp(dot, ".json") == 0;
+}
+
+/* Every complaint of a list, one per line; freed by the caller. */
+static char *lines_of(const struct lb_error_list *list)
+{
+	char *text = calloc(list->n + 2, LB_ERROR_LINE_MAX + 1), line[LB_ERROR_LINE_MAX];
+	size_t used = 0;
+
+	cr_assert_not_null(text);
+	for (uint32_t i = 0; i < list->n; i++)
+		used += (size_t)snprintf(text + used, LB_ERROR_LINE_MAX + 1, "%s\n",
+					 lb_error_format(&list->item[i], line));
+	if (list->n_more > 0)
+		snprintf(text + used, LB_ERROR_LINE_MAX, "and %u more\n", list->n_more);
+	return text;
+}
+
+static struct lb_error_list errors, warnings;
+
+static struct lb_config *load_text(const char *text)
+{
+	struct lb_config *cfg;
+
+	lb_config_load(text, strlen(text), NULL, &cfg, &errors, &warnings);
+	return cfg;
+}
+
+static struct lb_config *load_file(const char *name)
+{
+	char path[4096];
+	struct lb_config *cfg;
+	size_t len;
+	char *text, *lines;
+
+	snprintf(path, sizeof(path), "%s/%s", CONFIGS_DIR, name);
+	text = read_file(path, &len);
+	lb_config_load(text, len, NULL, &cfg, &errors, &warnings);
+	lines = lines_of(&errors);
+	cr_assert_not_null(cfg, "%s: %s", name, lines);
+	free(lines);
+	free(text);
+	return cfg;
+}
+
+Test(config, every_example_loads_without_a_complaint)
+{
+	struct dirent **entries;
+	int n = scandir(CONFIGS_DIR, &entries, is_json, alphasort);
+
+	cr_assert_geq(n, FILES_MIN);
+	for (int i = 0; i < n; i++) {
+		struct lb_config *cfg = load_file(entries[i]->d_name);
+		char *lines = lines_of(&warnings);
+
+		cr_expect_str_eq(lines, "", "%s: %s", entries[i]->d_name, lines);
+		free(lines);
+		lb_config_free(cfg);
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+Test(config, every_bad_example_is_refused_with_its_lines)
+{
+	struct dirent **entries;
+	int n = scandir(CONFIGS_DIR "/bad", &entries, is_json, alphasort);
+
+	cr_assert_geq(n, BAD_FILES_MIN);
+	for (int i = 0; i < n; i++) {
+		char path[4096], *text, *wanted, *lines;
+		struct lb_document *doc;
+		struct lb_config *cfg;
+		size_t len, wanted_len;
+		int rc;
+
+		snprintf(path, sizeof(path), "%s/bad/%s", CONFIGS_DIR, entries[i]->d_name);
+		text = read_file(path, &len);
+		snprintf(path, sizeof(path), "%s/bad/%.*s.error", CONFIGS_DIR,
+			 (int)strlen(entries[i]->d_name) - 5, entries[i]->d_name);
+		wanted = read_file(path, &wanted_len);
+		rc = lb_config_load(text, len, &doc, &cfg, &errors, NULL);
+		lines = lines_of(&errors);
+		cr_expect_lt(rc, 0, "%s", entries[i]->d_name);
+		cr_expect_null(cfg);
+		cr_expect_null(doc);
+		cr_expect_str_eq(lines, wanted, "%s says:\n%s", entries[i]->d_name, lines);
+		free(lines);
+		free(wanted);
+		free(text);
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+Test(config, keys_that_are_absent_have_the_defaults_of_the_contract)
+{
+	struct lb_config *cfg = load_file("minimal.json");
+	const struct lb_cfg_service *svc = &cfg->services[0];
+	const struct lb_cfg_monitor *m = &cfg->monitors[0];
+
+	cr_expect_eq(cfg->node.connections, 1000000);
+	cr_expect_eq(cfg->node.persistence_records, 1000000);
+	cr_expect_eq(cfg->node.n_workers, 0);
+	cr_expect_not(cfg->node.has_api);
+	cr_expect_str_eq(cfg->node.api_socket, "/run/ballast/api.sock");
+	cr_expect_eq(cfg->node.api_listen_port, 0);
+	cr_expect_eq(svc->scheduler, LB_SCHED_ROUND_ROBIN);
+	cr_expect_eq(svc->no_server_action, LB_NO_SERVER_DROP);
+	cr_expect_eq(svc->advertise, LB_ADVERTISE_INTERFACE);
+	cr_expect_eq(svc->idle_timeout_s, 7440);
+	cr_expect_eq(svc->nat_source, LB_CFG_NONE);
+	cr_expect_eq(svc->group, LB_CFG_NONE);
+	cr_expect_eq(cfg->pools[svc->pool].reals[0].weight, 1);
+	cr_expect_eq(cfg->pools[svc->pool].reals[0].admin_state, LB_ADMIN_ENABLED);
+	cr_expect_eq(cfg->n_monitors, 1);
+	cr_expect_str_eq(m->name, "tcp");
+	cr_expect_eq(m->type, LB_MONITOR_TCP);
+	cr_expect_eq(m->port, 0);
+	cr_expect_eq(m->interval_ms, 250);
+	cr_expect_eq(m->timeout_ms, 200);
+	cr_expect_eq(m->rise, 2);
+	cr_expect_eq(m->fall, 3);
+	cr_expect_eq(m->jitter_percent, 10);
+	lb_config_free(cfg);
+}
+
+Test(config, everything_in_the_full_example_arrives)
+{
+	struct lb_config *cfg = load_file("full.json");
+	const struct lb_cfg_node *node = &cfg->node;
+	const struct lb_cfg_service *outlook = &cfg->services[0], *ntp = &cfg->services[1];
+	const struct lb_cfg_pool *cas = &cfg->pools[outlook->pool];
+	char text[LB_ADDR_TEXT_MAX];
+
+	cr_assert_eq(node->n_interfaces, 3);
+	cr_expect_str_eq(node->interfaces[2].device,
+			 "vdev:net_pcap0,rx_pcap=in.pcap,tx_pcap=out.pcap");
+	cr_expect_eq(node->interfaces[0].n_addresses, 2);
+	cr_expect_eq(node->interfaces[0].addresses[1].len, 64);
+	cr_expect_str_eq(lb_addr_format(&node->interfaces[0].gateway, text), "192.0.2.1");
+	cr_expect_str_eq(lb_addr_format(&node->interfaces[0].gateway_ipv6, text), "2001:db8::1");
+	cr_assert_eq(node->n_neighbors, 1);
+	cr_expect_arr_eq(node->neighbors[0].mac, "\x02\x00\x00\x00\x00\x11", 6);
+	cr_expect_eq(node->neighbors[0].interface, 0);
+	cr_expect_eq(node->n_workers, 1);
+	cr_expect_eq(node->workers[0], 1);
+	cr_expect_eq(node->connections, 2000000);
+	cr_expect_eq(node->persistence_records, 500000);
+	cr_expect(node->has_api);
+	cr_expect_eq(node->api_listen_port, 8480);
+	cr_expect_str_eq(lb_addr_format(&node->api_listen_addr, text), "::1");
+	cr_expect_eq(cfg->nat_sources[outlook->nat_source].ports.last, 59999);
+	cr_expect_eq(cfg->nat_sources[0].n_addresses, 2);
+	cr_expect_str_eq(cfg->groups[outlook->group].name, "outlook");
+	cr_expect_str_eq(cfg->groups[ntp->group].name, "service:time");
+	cr_expect_eq(cfg->groups[ntp->group].ipv4_prefix, 24);
+	cr_assert_eq(cas->n_monitors, 3);
+	cr_expect_str_eq(cfg->monitors[cas->monitors[1]].name, "icmp");
+	cr_expect_eq(cfg->monitors[cas->monitors[1]].interval_ms, 1000, "the declared one counts");
+	cr_expect_str_eq(cfg->monitors[cas->monitors[2]].name, "pool:cas:2");
+	cr_expect_eq(cfg->monitors[cas->monitors[2]].jitter_percent, 0);
+	cr_assert_eq(cas->n_reals, 3);
+	cr_expect_eq(cas->reals[1].admin_state, LB_ADMIN_DRAIN);
+	cr_expect_eq(cas->reals[2].admin_state, LB_ADMIN_DISABLED);
+	cr_assert_eq(outlook->n_ports, 4);
+	cr_expect_eq(outlook->ports[2].first, 6005);
+	cr_expect_eq(outlook->ports[2].last, 59530);
+	cr_expect(outlook->ports[3].first == 0 && outlook->ports[3].last == 65535);
+	cr_expect_eq(outlook->scheduler, LB_SCHED_WEIGHTED_ROUND_ROBIN);
+	cr_expect_eq(outlook->no_server_action, LB_NO_SERVER_REJECT);
+	cr_expect_eq(outlook->advertise, LB_ADVERTISE_NONE);
+	cr_expect_eq(ntp->protocol, IPPROTO_UDP);
+	cr_expect_eq(ntp->forwarding, LB_FORWARD_NAT);
+	cr_expect(cfg->pools[ntp->pool].is_inline);
+	cr_expect_str_eq(cfg->pools[ntp->pool].name, "service:time");
+	cr_expect_eq(cfg->pools[ntp->pool].reals[0].port, 1123);
+	lb_config_free(cfg);
+}
+
+#define SERVICE(name, rest)                                                                        \
+	"{\"name\": \"" name "\", \"address\": \"192.0.2.10\", \"forwarding\": \"fullnat\", " rest \
+	", \"real_servers\": []}"
+#define DOCUMENT(services) "{\"version\": 1, \"virtual_services\": [" services "]}"
+
+Test(config, ports_of_one_address_overlap_or_do_not)
+{
+	static const struct {
+		const char *name;
+		const char *text;
+		bool is_allowed;
+	} cases[] = {
+		{"port in a range", DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": [80]") ","
+					     SERVICE("b", "\"protocol\": \"tcp\", \"ports\": "
+							  "[\"70-90\"]")), true},
+		{"equal ports", DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": [80]") ","
+					 SERVICE("b", "\"protocol\": \"tcp\", \"ports\": [81, 80]")),
+		 false},
+		{"other protocol", DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": [80]") ","
+					    SERVICE("b", "\"protocol\": \"udp\", \"ports\": [80]")),
+		 true},
+		{"ranges that touch", DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": "
+							    "[\"10-20\", \"21-30\"]")), true},
+		{"ranges that overlap", DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": "
+							      "[\"10-20\", \"20-30\"]")), false},
+		{"a range in a range", DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": "
+							     "[\"10-90\", \"20-30\", \"40-50\"]")),
+		 false},
+		{"same port twice", DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": [5, 5]")),
+		 false},
+		{"a range of one port is a port", DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", "
+									"\"ports\": [5, \"5-5\"]")),
+		 false},
+		{"any takes the VIP's own source ports",
+		 DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": [\"any\"]")), false},
+		{"a range that leaves one source port",
+		 DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": [\"20001-49999\"]")), true},
+		{"ports and ranges that leave none",
+		 DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": [20000, \"20001-60000\"]")),
+		 false},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct lb_config *cfg = load_text(cases[i].text);
+
+		cr_expect_eq(cfg != NULL, cases[i].is_allowed, "case %s: %s %s", cases[i].name,
+			     errors.item[0].where, errors.item[0].what);
+		lb_config_free(cfg);
+	}
+}
+
+Test(config, what_is_probably_not_meant_is_a_warning)
+{
+	struct lb_config *cfg = load_text(
+		"{\"version\": 1, \"node\": {\"interfaces\": [{\"name\": \"lan\", \"device\": "
+		"\"af_xdp:eth1\", \"addresses\": [\"192.0.2.2/24\"]}]}, \"health_monitors\": "
+		"[{\"name\": \"slow\", \"type\": \"tcp\", \"timeout_ms\": 500}], "
+		"\"virtual_services\": [{\"name\": \"a\", \"address\": \"192.0.2.10\", \"protocol\": "
+		"\"tcp\", \"ports\": [80], \"forwarding\": \"nat\", \"real_servers\": [{\"name\": "
+		"\"r1\", \"address\": \"192.0.2.11\", \"weight\": 2}, {\"name\": \"r2\", "
+		"\"address\": \"192.0.2.12\"}]}, {\"name\": \"b\", \"address\": \"192.0.2.10\", "
+		"\"protocol\": \"tcp\", \"ports\": [81], \"forwarding\": \"fullnat\", "
+		"\"real_servers\": []}]}");
+	char *lines = lines_of(&warnings);
+
+	cr_assert_not_null(cfg, "%s", errors.item[0].what);
+	cr_expect_str_eq(
+		lines,
+		"/health_monitors/0/timeout_ms: is longer than interval_ms (250 ms): probes of a server "
+		"that does not answer follow each other 500 ms apart\n"
+		"/virtual_services/0/scheduler: round_robin ignores the weights of pool \"service:a\"; "
+		"weighted_round_robin follows them\n"
+		"/virtual_services/0/forwarding: nat does not work for clients on 192.0.2.0/24, where "
+		"the real servers answer them directly; fullnat does\n"
+		"/virtual_services/1: has no real server\n",
+		"%s", lines);
+	free(lines);
+	lb_config_free(cfg);
+}
+
+Test(config, more_errors_than_the_list_holds_are_counted)
+{
+	size_t size = 200 + 150 * 16, used;
+	char *text = calloc(1, size);
+
+	used = (size_t)snprintf(text, size, "{\"version\": 1");
+	for (int i = 0; i < 150; i++)
+		used += (size_t)snprintf(text + used, size - used, ", \"k%d\": 0", i);
+	snprintf(text + used, size - used, "}");
+	cr_expect_null(load_text(text));
+	cr_expect_eq(errors.n, LB_ERRORS_MAX);
+	cr_expect_eq(errors.n_more, 50);
+	free(text);
+}
