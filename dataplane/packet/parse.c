@@ -301,7 +301,7 @@ static inline void parse_ipv4(struct lb_pkt *p)
 		return;
 	if (unlikely(is_group4(p->key.v4.dst_be)))
 		return;
-	if (unlikely(is_odd4(p->key.v4.src_be) | is_odd4(p->key.v4.dst_be) |
+	if (unlikely(is_odd4(p->key.v4.src_be) || is_odd4(p->key.v4.dst_be) ||
 		     is_group4(p->key.v4.src_be))) {
 		lb_pkt_drop(p, LB_COUNT_drop_bad_address);
 	} else if (unlikely(is_fragment)) {
