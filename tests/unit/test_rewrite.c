@@ -33,7 +33,7 @@ static const char *verify(const struct lb_pkt *p)
 	return why == NULL ? "nothing" : why;
 }
 
-/* The first `n` bytes of the IP packet's addresses and the ports at `l4`, put in the obvious way. */
+/* Addresses of the IP header and the ports at `l4`, put in the obvious way. */
 static void put_expected(uint8_t *ip, uint8_t *l4, bool is_v6, const struct lb_icmp_quote *now)
 {
 	memcpy(ip + (is_v6 ? 8 : 12), &now->src.word_be[is_v6 ? 0 : 3], is_v6 ? 16 : 4);
