@@ -28,6 +28,8 @@ static void touch_group_target(struct lb_reconcile *r, uint32_t target)
 	if (t->touched_in == r->serial)
 		return;
 	t->touched_in = r->serial;
+	t->was_keeping = t->is_known && t->n_broken == 0;
+	t->is_known = true;
 	r->touched[r->n_touched++] = target;
 }
 
@@ -44,8 +46,11 @@ void lb_availability_finish(struct lb_reconcile *r, struct lb_cmd_list *out)
 {
 	for (uint32_t i = 0; i < r->n_touched; i++) {
 		uint32_t target = r->touched[i];
+		const struct lb_target_state *t = &r->targets[target];
 
-		set_bits(r, target, r->targets[target].n_blocked == 0 ? LB_TARGET_NEW : 0, out);
+		set_bits(r, target, t->n_blocked == 0 ? LB_TARGET_NEW : 0, out);
+		if (t->was_keeping && t->n_broken > 0)
+			lb_availability_move_generation(r, r->wanted.targets[target].machine);
 	}
 	for (uint32_t i = 0; i < r->n_moved; i++)
 		lb_cmd_list_add(out, (struct lb_cmd){LB_CMD_MACHINE, r->moved[i], NULL,
@@ -102,42 +107,38 @@ static uint8_t target_bits(enum lb_health_state state, uint8_t admin_state)
 	return admin_state == LB_ADMIN_DRAIN ? LB_TARGET_KEEP : LB_TARGET_NEW | LB_TARGET_KEEP;
 }
 
-/* Returns how the number of targets that block the machine's group targets changes: -1, 0, 1. */
-static int set_target(struct lb_reconcile *r, uint32_t target, uint64_t now_ms,
-		      struct lb_cmd_list *out)
+static void set_target(struct lb_reconcile *r, uint32_t target, uint64_t now_ms,
+		       struct lb_cmd_list *out)
 {
-	const struct lb_wanted_target *wanted = &r->wanted.targets[target];
+	uint8_t admin_state = r->wanted.targets[target].admin_state;
 	struct lb_target_state *t = &r->targets[target];
 	enum lb_health_state state = target_state(r, target);
-	uint8_t old = t->bits, bits = target_bits(state, wanted->admin_state);
-	bool is_lost = (old & LB_TARGET_KEEP) && !(bits & LB_TARGET_KEEP) &&
-		       state != LB_HEALTH_CHECKING;
-	const uint32_t *groups;
 
-	if (state == LB_HEALTH_DOWN && (!t->is_known || t->state != LB_HEALTH_DOWN))
-		is_lost = true;
 	if (!t->is_known || t->state != state)
 		t->since_ms = now_ms;
 	t->is_known = true;
 	t->state = state;
-	set_bits(r, target, bits, out);
-	if (is_lost && lb_adjacent(&r->wanted.target_groups, target, &groups) > 0)
-		lb_availability_move_generation(r, wanted->machine);
-	if ((old & LB_TARGET_NEW) == (bits & LB_TARGET_NEW))
-		return 0;
-	return bits & LB_TARGET_NEW ? -1 : 1;
+	t->is_broken = state == LB_HEALTH_DOWN || admin_state == LB_ADMIN_DISABLED;
+	set_bits(r, target, target_bits(state, admin_state), out);
 }
 
 static void set_target_and_groups(struct lb_reconcile *r, uint32_t target, uint64_t now_ms,
 				  struct lb_cmd_list *out)
 {
-	int blocks = set_target(r, target, now_ms, out);
+	const struct lb_target_state *t = &r->targets[target];
+	bool was_blocking = !(t->bits & LB_TARGET_NEW), was_broken = t->is_broken;
 	const uint32_t *groups;
 	uint32_t n = lb_adjacent(&r->wanted.target_groups, target, &groups);
 
-	for (uint32_t i = 0; blocks != 0 && i < n; i++) {
-		r->targets[groups[i]].n_blocked += (uint32_t)blocks;
+	set_target(r, target, now_ms, out);
+	for (uint32_t i = 0; i < n; i++) {
+		struct lb_target_state *group = &r->targets[groups[i]];
+
 		touch_group_target(r, groups[i]);
+		group->n_blocked -= was_blocking;
+		group->n_blocked += !(t->bits & LB_TARGET_NEW);
+		group->n_broken -= was_broken;
+		group->n_broken += t->is_broken;
 	}
 }
 
@@ -153,14 +154,17 @@ void lb_availability_set_all(struct lb_reconcile *r, uint64_t now_ms, struct lb_
 			set_target(r, id, now_ms, out);
 			continue;
 		}
-		r->targets[id].n_blocked = 0;
 		touch_group_target(r, id);
+		r->targets[id].n_blocked = 0;
+		r->targets[id].n_broken = 0;
 	}
 	for (uint32_t id = 0; id < r->wanted.n_targets; id++) {
 		uint32_t n = lb_adjacent(&r->wanted.target_groups, id, &groups);
 
-		for (uint32_t i = 0; i < n && !(r->targets[id].bits & LB_TARGET_NEW); i++)
-			r->targets[groups[i]].n_blocked++;
+		for (uint32_t i = 0; i < n; i++) {
+			r->targets[groups[i]].n_blocked += !(r->targets[id].bits & LB_TARGET_NEW);
+			r->targets[groups[i]].n_broken += r->targets[id].is_broken;
+		}
 	}
 }
 
@@ -190,7 +194,7 @@ void lb_availability_release_target(struct lb_reconcile *r, uint32_t target,
 	const struct lb_target_key *key = lb_ids_key(r->reg.of[LB_ID_TARGET], target);
 
 	set_bits(r, target, 0, out);
-	if (key->scope & LB_SCOPE_GROUP)
+	if ((key->scope & LB_SCOPE_GROUP) && r->targets[target].n_broken == 0)
 		lb_availability_move_generation(r, key->machine);
 	r->targets[target] = (struct lb_target_state){0};
 }

@@ -12,10 +12,11 @@
  *
  * A target is up when its machine's next hop resolves, no ICMP probe of the machine says down, and
  * all probes that its pool asks for say up. A machine's generation moves on, and the records that
- * name it become void, when a target that some service of a persistence group uses goes down or
- * stops keeping clients (disabled), and when a group no longer lists the machine: the clients of
- * the group move as a whole. It moves on after the target bits, so that no worker makes a record
- * of the new generation for a machine that it still believes to be up.
+ * name it become void, when the first of a group's targets on it breaks (down, or disabled) and
+ * when a group no longer lists it: the clients of the group move as a whole. While a target is
+ * broken no new record can name the machine, so that further ones need not move it again. It moves
+ * on after the target bits: no worker makes a record of the new generation for a machine that it
+ * still believes to be up.
  */
 #ifndef LB_AVAILABILITY_H
 #define LB_AVAILABILITY_H

@@ -43,11 +43,16 @@ struct lb_machine_state {
 
 struct lb_target_state {
 	uint64_t since_ms;
-	uint64_t touched_in; /* serial of the change that last touched a group target */
-	uint32_t n_blocked;  /* group target: targets that keep the machine from new records */
-	enum lb_health_state state;
 	uint8_t bits; /* as published */
-	bool is_known; /* has a state since its id was given out */
+	bool is_known; /* has been set since its id was given out */
+	/* a machine's target */
+	enum lb_health_state state;
+	bool is_broken; /* down or disabled: clients may not stay */
+	/* a group's target */
+	uint64_t touched_in; /* serial of the change that last touched it */
+	uint32_t n_blocked;  /* targets that keep the machine from new records */
+	uint32_t n_broken;   /* targets that are broken */
+	bool was_keeping;    /* before the change that touched it */
 };
 
 struct lb_reconcile {
