@@ -166,7 +166,7 @@ static int plan_memory(struct lb_reconcile *r, struct lb_plan *plan, struct lb_e
 	plan->retired = lb_retired_batch_create(plan->n_services + plan->n_nats + 3);
 	if (plan->retired == NULL)
 		return no_memory(err);
-	plan->n_cmds_max = 2 * (size_t)plan->n_services + plan->n_nats + plan->n_reals +
+	plan->n_cmds_max = (size_t)plan->n_services + plan->n_nats + plan->n_reals +
 			   plan->n_hop_values + n_targets + n_machines + 1;
 	return 0;
 }

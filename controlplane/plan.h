@@ -21,8 +21,6 @@ struct lb_plan_service {
 	struct lb_service_image *image; /* NULL: the service is removed */
 	struct lb_service *object;
 	bool is_added;
-	bool is_moved; /* other address, protocol or ports than before */
-	bool clears_first; /* its old ports are another's now: they must go before that one comes */
 };
 
 struct lb_plan_nat {

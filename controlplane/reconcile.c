@@ -80,24 +80,12 @@ static void set_service(struct lb_reconcile *r, struct lb_plan *plan,
 	change->image = NULL;
 }
 
-/* Services that are gone, and those whose old ports another one is about to take. */
-static void clear_services(struct lb_reconcile *r, struct lb_plan *plan, struct lb_cmd_list *out)
-{
-	for (uint32_t i = 0; i < plan->n_services; i++) {
-		struct lb_plan_service *change = &plan->services[i];
-
-		if (change->object == NULL)
-			set_service(r, plan, change, out);
-		else if (change->clears_first)
-			lb_cmd_list_add(out,
-					(struct lb_cmd){LB_CMD_SERVICE, change->slot, NULL, 0});
-	}
-}
-
-static void set_services(struct lb_reconcile *r, struct lb_plan *plan, struct lb_cmd_list *out)
+static void set_services(struct lb_reconcile *r, struct lb_plan *plan, bool is_removal,
+			 struct lb_cmd_list *out)
 {
 	for (uint32_t i = 0; i < plan->n_services; i++)
-		if (plan->services[i].object != NULL)
+		if (is_removal ==
+		    lb_ids_is_leaving(r->reg.of[LB_ID_SERVICE], plan->services[i].slot))
 			set_service(r, plan, &plan->services[i], out);
 }
 
@@ -258,13 +246,13 @@ static void carry_out(struct lb_reconcile *r, struct lb_plan *plan, uint64_t now
 	start_probes(r, plan, now_ms);
 	take_wanted(r, plan);
 	start_machines(r, plan->machine_hops, now_ms);
-	clear_services(r, plan, out);
+	set_services(r, plan, true, out);
 	set_hops(r, plan, true, out);
 	set_reals(r, plan, true, out);
 	set_nats(r, plan, false, out);
 	set_static_routes(r, plan, out);
 	lb_availability_set_all(r, now_ms, out);
-	set_services(r, plan, out);
+	set_services(r, plan, false, out);
 	release_targets(r, out);
 	lb_availability_finish(r, out);
 	set_reals(r, plan, false, out);

@@ -94,8 +94,8 @@ struct lb_service_image *lb_service_image_copy(const struct lb_service_image *im
 	return copy;
 }
 
-bool lb_service_image_is_same_place(const struct lb_service_image *a,
-				    const struct lb_service_image *b)
+static bool is_same_place(const struct lb_service_image *a,
+			  const struct lb_service_image *b)
 {
 	const struct lb_service_params *p = &a->params, *q = &b->params;
 
@@ -108,7 +108,7 @@ bool lb_service_image_equal(const struct lb_service_image *a, const struct lb_se
 {
 	const struct lb_service_params *p = &a->params, *q = &b->params;
 
-	return lb_service_image_is_same_place(a, b) && p->forwarding == q->forwarding &&
+	return is_same_place(a, b) && p->forwarding == q->forwarding &&
 	       p->scheduler == q->scheduler && p->no_server_action == q->no_server_action &&
 	       p->persist_len == q->persist_len && p->group_id == q->group_id &&
 	       p->nat_source_id == q->nat_source_id && p->idle_timeout_ms == q->idle_timeout_ms &&

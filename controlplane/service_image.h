@@ -35,8 +35,4 @@ struct lb_service_image *lb_service_image_copy(const struct lb_service_image *im
 /* The epochs are left out. */
 bool lb_service_image_equal(const struct lb_service_image *a, const struct lb_service_image *b);
 
-/* Do both claim the same address, protocol and ports? */
-bool lb_service_image_is_same_place(const struct lb_service_image *a,
-				    const struct lb_service_image *b);
-
 #endif

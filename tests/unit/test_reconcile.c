@@ -1,0 +1,410 @@
+#include "reconcile.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+#include "any_config.h"
+#include "steer/next_hop.h"
+#include "steer/service_object.h"
+#include "worker_model.h"
+
+#define ROUNDS 1500u
+#define PROBES_MAX 512u
+#define LISTS_MAX 64u
+
+/* ---- the naive twin: everything computed anew from the configuration and the verdicts --------- */
+
+struct twin_probe {
+	struct lb_probe_spec spec; /* `initial` is its state now */
+};
+
+struct twin {
+	struct twin_probe probes[PROBES_MAX];
+	uint32_t n;
+};
+
+static bool is_probe(const struct lb_probe_spec *p, const struct lb_addr *addr,
+		     const struct lb_cfg_monitor *m, uint16_t port)
+{
+	return lb_addr_equal(&p->address, addr) && p->type == m->type && p->port == port &&
+	       p->interval_ms == m->interval_ms;
+}
+
+static enum lb_health_state state_of(const struct twin *t, const struct lb_addr *addr,
+				     const struct lb_cfg_monitor *m, uint16_t port)
+{
+	for (uint32_t i = 0; i < t->n; i++)
+		if (is_probe(&t->probes[i].spec, addr, m, port))
+			return t->probes[i].spec.initial;
+	cr_assert_fail("a probe that is needed is not wanted");
+	return LB_HEALTH_DOWN;
+}
+
+static enum lb_health_state worse(enum lb_health_state a, enum lb_health_state b)
+{
+	if (a == LB_HEALTH_DOWN || b == LB_HEALTH_DOWN)
+		return LB_HEALTH_DOWN;
+	return a == LB_HEALTH_CHECKING ? a : b;
+}
+
+static enum lb_health_state naive_state(const struct twin *t, const struct lb_config *cfg,
+					const struct lb_cfg_service *svc, uint32_t member)
+{
+	const struct lb_cfg_pool *pool = &cfg->pools[svc->pool];
+	const struct lb_cfg_real *real = &pool->reals[member];
+	enum lb_health_state state = LB_HEALTH_UP;
+
+	for (uint32_t i = 0; i < t->n; i++)
+		if (t->probes[i].spec.type == LB_MONITOR_ICMP &&
+		    lb_addr_equal(&t->probes[i].spec.address, &real->address) &&
+		    t->probes[i].spec.initial == LB_HEALTH_DOWN)
+			return LB_HEALTH_DOWN;
+	for (uint32_t i = 0; i < pool->n_monitors; i++) {
+		const struct lb_cfg_monitor *m = &cfg->monitors[pool->monitors[i]];
+
+		if (m->type == LB_MONITOR_ICMP)
+			state = worse(state, state_of(t, &real->address, m, 0));
+		else if (m->port != 0 || real->port != 0)
+			state = worse(state, state_of(t, &real->address, m,
+						      m->port != 0 ? m->port : real->port));
+		else
+			for (uint32_t p = 0; p < svc->n_ports; p++)
+				state = worse(state, state_of(t, &real->address, m,
+							      svc->ports[p].first));
+	}
+	return state;
+}
+
+static uint8_t naive_bits(enum lb_health_state state, const struct lb_cfg_real *real)
+{
+	if (state != LB_HEALTH_UP || real->admin_state == LB_ADMIN_DISABLED)
+		return 0;
+	if (real->admin_state == LB_ADMIN_DRAIN || real->weight == 0)
+		return LB_TARGET_KEEP;
+	return LB_TARGET_KEEP | LB_TARGET_NEW;
+}
+
+/* What all services of a group together say of a machine. */
+struct opinion {
+	bool is_listed;
+	bool is_blocked;
+	bool is_broken;
+};
+
+static struct opinion naive_opinion(const struct twin *t, const struct lb_config *cfg,
+				    uint32_t group, const struct lb_addr *machine)
+{
+	struct opinion o = {0};
+
+	for (uint32_t s = 0; s < cfg->n_services; s++) {
+		const struct lb_cfg_service *svc = &cfg->services[s];
+		const struct lb_cfg_pool *pool = &cfg->pools[svc->pool];
+
+		for (uint32_t i = 0; svc->group == group && i < pool->n_reals; i++) {
+			enum lb_health_state state;
+
+			if (!lb_addr_equal(&pool->reals[i].address, machine))
+				continue;
+			state = naive_state(t, cfg, svc, i);
+			o.is_listed = true;
+			o.is_blocked |= !(naive_bits(state, &pool->reals[i]) & LB_TARGET_NEW);
+			o.is_broken |= state == LB_HEALTH_DOWN ||
+				       pool->reals[i].admin_state == LB_ADMIN_DISABLED;
+		}
+	}
+	return o;
+}
+
+/* ---- the installation under test ------------------------------------------------------------- */
+
+struct rig {
+	struct test_random random;
+	struct any_config any;
+	struct lb_config *cfg;
+	struct lb_reconcile *r;
+	struct lb_cmd_list list;
+	struct worker_model *quick; /* takes commands at once */
+	struct worker_model *slow;  /* takes them whenever it likes */
+	struct lb_cmd_list waiting[LISTS_MAX];
+	uint32_t n_waiting;
+	struct twin twin;
+	struct opinion opinions[ANY_GROUPS][ANY_MACHINES];
+	uint64_t generations[ANY_MACHINES];
+	bool is_listed[ANY_MACHINES];
+	uint32_t machine_ids[ANY_MACHINES];
+};
+
+static void let_slow_catch_up(struct rig *g, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct lb_cmd_list *list = &g->waiting[i];
+
+		worker_model_apply(g->slow, list->cmds, list->n);
+		worker_model_touch(g->slow);
+		lb_reconcile_acked(g->r, list->generation);
+		worker_model_touch(g->slow);
+		lb_cmd_list_free(list);
+	}
+	memmove(g->waiting, g->waiting + n, (g->n_waiting - n) * sizeof(g->waiting[0]));
+	g->n_waiting -= n;
+}
+
+static void publish(struct rig *g)
+{
+	if (g->list.generation == 0) {
+		cr_assert_eq(g->list.n, 0);
+		return;
+	}
+	worker_model_apply(g->quick, g->list.cmds, g->list.n);
+	if (g->n_waiting == LISTS_MAX)
+		let_slow_catch_up(g, LISTS_MAX);
+	g->waiting[g->n_waiting++] = g->list;
+	g->list = (struct lb_cmd_list){0};
+	let_slow_catch_up(g, test_random_below(&g->random, g->n_waiting + 1));
+}
+
+static void note_probes(struct rig *g)
+{
+	struct twin now = {.n = 0};
+	uint32_t cursor = 0, n, n_checking, seen = 0;
+
+	while (lb_reconcile_next_probe(g->r, &cursor, &now.probes[now.n].spec)) {
+		struct lb_probe_spec *spec = &now.probes[now.n++].spec;
+
+		cr_assert_lt(now.n, PROBES_MAX);
+		seen += spec->initial == LB_HEALTH_CHECKING;
+		for (uint32_t i = 0; i < g->twin.n; i++) {
+			const struct lb_probe_spec *old = &g->twin.probes[i].spec;
+
+			if (lb_addr_equal(&old->address, &spec->address) &&
+			    old->type == spec->type && old->port == spec->port &&
+			    old->interval_ms == spec->interval_ms)
+				cr_assert_eq(old->initial, spec->initial, "a verdict was lost");
+		}
+	}
+	g->twin = now;
+	lb_reconcile_probe_counts(g->r, &n, &n_checking);
+	cr_assert_eq(n, now.n);
+	cr_assert_eq(n_checking, seen);
+}
+
+static uint32_t find_slot(const struct rig *g, const struct lb_cfg_service *svc)
+{
+	uint32_t found = UINT32_MAX;
+
+	for (uint32_t slot = 0; slot < 1024; slot++) {
+		const struct lb_service *s = g->quick->services[slot];
+
+		if (s == NULL || s->ports[0].first != svc->ports[0].first ||
+		    !lb_addr_equal(&s->vip, &svc->address))
+			continue;
+		cr_assert_eq(found, UINT32_MAX, "two slots serve %s", svc->name);
+		found = slot;
+	}
+	cr_assert_neq(found, UINT32_MAX, "nothing serves %s", svc->name);
+	return found;
+}
+
+static void check_real(const struct rig *g, const struct lb_cfg_real *want, uint32_t id)
+{
+	const struct lb_real *real = &g->quick->reals[id];
+	struct lb_addr via = want->address;
+	const struct lb_next_hop *hop;
+	bool is_resolved = false;
+
+	cr_assert(real->in_use);
+	cr_assert(lb_addr_equal(&real->addr, &want->address));
+	cr_assert_eq(real->port_be, rte_cpu_to_be_16(want->port));
+	cr_assert_neq(real->next_hop, LB_NEXT_HOP_NONE);
+	hop = &g->quick->hops[real->next_hop];
+	if (lb_addr_equal(&via, &(struct lb_addr){{0, 0, RTE_BE32(0xffff), RTE_BE32(0xcb007105)}}))
+		via = g->cfg->node.interfaces[0].gateway;
+	for (uint32_t i = 0; i < g->cfg->node.n_neighbors; i++) {
+		const struct lb_cfg_neighbor *n = &g->cfg->node.neighbors[i];
+
+		if (!lb_addr_equal(&n->address, &via))
+			continue;
+		is_resolved = true;
+		cr_assert_arr_eq(hop->mac, n->mac, 6);
+	}
+	cr_assert_eq(hop->resolved, is_resolved);
+}
+
+static void check_nat(const struct rig *g, const struct lb_cfg_service *svc, uint32_t id)
+{
+	const struct lb_nat_source *nat = g->quick->nats[id];
+	const struct lb_addr *want = svc->nat_source == LB_CFG_NONE
+					     ? &svc->address
+					     : &g->cfg->nat_sources[svc->nat_source].addresses[0];
+
+	cr_assert_neq(nat, NULL);
+	cr_assert_eq(nat->n_v4, 1);
+	cr_assert(lb_addr_equal(&nat->v4[0].addr, want));
+	cr_assert_neq(nat->v4[0].id, 0);
+	cr_assert_eq(nat->last_port, svc->nat_source == LB_CFG_NONE ? 49999 : 30000);
+}
+
+static void check_member(const struct rig *g, uint32_t service, uint32_t slot, uint32_t member)
+{
+	const struct lb_cfg_service *svc = &g->cfg->services[service];
+	const struct lb_cfg_real *real = &g->cfg->pools[svc->pool].reals[member];
+	const struct lb_service_server *server = &g->quick->services[slot]->servers[member];
+	enum lb_health_state state = naive_state(&g->twin, g->cfg, svc, member);
+	struct lb_real_status status;
+
+	check_real(g, real, server->real_id);
+	cr_assert_eq(server->weight, real->weight);
+	cr_assert_eq(g->quick->targets[server->target_id], naive_bits(state, real), "%s of %s",
+		     real->name, svc->name);
+	cr_assert_eq(server->machine_id, g->quick->reals[server->real_id].machine_id);
+	if (svc->group != LB_CFG_NONE)
+		cr_assert_eq(
+			g->quick->targets[server->group_target_id] & LB_TARGET_NEW,
+			naive_opinion(&g->twin, g->cfg, svc->group, &real->address).is_blocked ? 0
+				: LB_TARGET_NEW);
+	else
+		cr_assert_eq(server->group_target_id, server->target_id);
+	lb_reconcile_service_real(g->r, service, member, &status);
+	cr_assert_eq(status.state, state);
+	cr_assert_eq(status.real_id, server->real_id);
+	cr_assert_eq(status.reason[0] == '\0', state == LB_HEALTH_UP);
+}
+
+static void check_services(const struct rig *g)
+{
+	uint32_t n_live = 0, n_reals = 0;
+
+	for (uint32_t slot = 0; slot < WORKER_MODEL_MAX; slot++) {
+		n_live += g->quick->services[slot] != NULL;
+		n_reals += g->quick->reals[slot].in_use;
+	}
+	cr_assert_eq(n_live, g->cfg->n_services);
+	for (uint32_t s = 0; s < g->cfg->n_services; s++) {
+		const struct lb_cfg_service *svc = &g->cfg->services[s];
+		uint32_t slot = find_slot(g, svc);
+		const struct lb_service *object = g->quick->services[slot];
+
+		cr_assert_eq(slot, lb_reconcile_service_slot(g->r, s));
+		cr_assert_eq(object->n_ports, svc->n_ports);
+		cr_assert_eq(object->forwarding, svc->forwarding);
+		cr_assert_eq(object->idle_timeout_ms, svc->idle_timeout_s * 1000);
+		cr_assert_eq(object->group_id != 0, svc->group != LB_CFG_NONE);
+		cr_assert_eq(object->n_servers, g->cfg->pools[svc->pool].n_reals);
+		if (svc->forwarding == LB_FORWARD_FULLNAT)
+			check_nat(g, svc, object->nat_source_id);
+		for (uint32_t m = 0; m < object->n_servers; m++)
+			check_member(g, s, slot, m);
+	}
+	for (uint32_t p = 0; p < g->cfg->n_pools; p++)
+		for (uint32_t i = 0; i < g->cfg->pools[p].n_reals; i++) {
+			struct lb_real_status status;
+
+			lb_reconcile_pool_real(g->r, p, i, &status);
+			cr_assert(g->quick->reals[status.real_id].in_use);
+		}
+	cr_assert_leq(n_reals, 2 * ANY_MACHINES);
+}
+
+/* A machine's generation moves on exactly when some group that it could serve loses it. */
+static void check_generations(struct rig *g)
+{
+	for (uint32_t m = 0; m < ANY_MACHINES; m++) {
+		struct lb_addr addr = any_machine_address(m);
+		bool is_lost = false, is_listed = false;
+
+		for (uint32_t p = 0; p < g->cfg->n_pools; p++)
+			for (uint32_t i = 0; i < g->cfg->pools[p].n_reals; i++) {
+				struct lb_real_status status;
+
+				if (!lb_addr_equal(&g->cfg->pools[p].reals[i].address, &addr))
+					continue;
+				lb_reconcile_pool_real(g->r, p, i, &status);
+				is_listed = true;
+				if (!g->is_listed[m])
+					g->machine_ids[m] = status.machine_id;
+				cr_assert_eq(g->machine_ids[m], status.machine_id);
+			}
+		for (uint32_t k = 0; k < ANY_GROUPS; k++) {
+			struct opinion o = naive_opinion(&g->twin, g->cfg, k, &addr);
+			struct opinion *old = &g->opinions[k][m];
+
+			is_lost |= old->is_listed && !old->is_broken &&
+				   (!o.is_listed || o.is_broken);
+			*old = o;
+		}
+		is_lost |= g->is_listed[m] && !is_listed;
+		if (g->is_listed[m])
+			cr_assert_eq(g->quick->machines[g->machine_ids[m]] != g->generations[m],
+				     is_lost, "machine %u", m);
+		g->is_listed[m] = is_listed;
+		g->generations[m] = g->quick->machines[g->machine_ids[m]];
+	}
+}
+
+static void take_config(struct rig *g)
+{
+	struct lb_change_summary summary;
+	struct lb_error err;
+
+	lb_config_free(g->cfg);
+	g->cfg = any_config_make(&g->any);
+	cr_assert_eq(lb_reconcile_dry_run(g->r, g->cfg, NULL, NULL, &summary, &err), 0);
+	worker_model_count_anew(g->quick);
+	cr_assert_eq(lb_reconcile_config(g->r, g->cfg, 1, &g->list, &err), 0, "%s", err.what);
+	publish(g);
+	cr_assert_eq(g->quick->n_of[LB_CMD_SERVICE], summary.n[LB_CHANGE_SERVICE_ADDED] +
+							     summary.n[LB_CHANGE_SERVICE_CHANGED] +
+							     summary.n[LB_CHANGE_SERVICE_REMOVED]);
+	note_probes(g);
+}
+
+static void take_verdict(struct rig *g)
+{
+	struct lb_probe_spec *spec;
+
+	if (g->twin.n == 0)
+		return;
+	spec = &g->twin.probes[test_random_below(&g->random, g->twin.n)].spec;
+	spec->initial = test_random_below(&g->random, 3) ? LB_HEALTH_UP : LB_HEALTH_DOWN;
+	cr_assert_eq(lb_reconcile_verdict(g->r, spec->id, spec->initial, "told so", 2, &g->list), 0);
+	publish(g);
+}
+
+static void init_rig(struct rig *g, const struct lb_reconcile_params *params)
+{
+	*g = (struct rig){.quick = worker_model_create(), .slow = worker_model_create()};
+	g->random.state = test_seed("reconcile");
+	cr_assert_eq(lb_reconcile_create(params, &g->r), 0);
+}
+
+static void fini_rig(struct rig *g)
+{
+	let_slow_catch_up(g, g->n_waiting);
+	cr_assert(worker_model_equal(g->quick, g->slow));
+	lb_reconcile_destroy(g->r);
+	lb_config_free(g->cfg);
+	lb_cmd_list_free(&g->list);
+	free(g->quick);
+	free(g->slow);
+}
+
+Test(reconcile, the_workers_believe_what_configuration_and_verdicts_say)
+{
+	static struct rig g;
+
+	init_rig(&g, &(struct lb_reconcile_params){0});
+	any_config_init(&g.any, &g.random);
+	take_config(&g);
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		if (test_random_below(&g.random, 3) == 0) {
+			for (uint32_t k = test_random_below(&g.random, 4); k > 0; k--)
+				any_config_edit(&g.any, &g.random);
+			take_config(&g);
+		} else {
+			take_verdict(&g);
+		}
+		check_services(&g);
+		check_generations(&g);
+	}
+	fini_rig(&g);
+}
