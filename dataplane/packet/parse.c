@@ -125,7 +125,7 @@ static enum walk_end walk_extensions(struct walk *w)
 		uint8_t type = w->next;
 		uint32_t len;
 
-		/* Each of them has 8 bytes at least; hop-by-hop options come first or not at all. */
+		/* Each has 8 bytes at least; hop-by-hop options come first or not at all. */
 		if (i == LB_IPV6_EXTENSIONS_MAX || w->off + 8 > w->end ||
 		    (type == IPPROTO_HOPOPTS && i > 0))
 			return WALK_MALFORMED;

@@ -33,7 +33,7 @@
 
 #define LB_ROUTES_MAX 16384u /* mirrored kernel routes; past it the log says so, the rest unused */
 #define LB_BURST_MAX 32u
-#define LB_NAME_MAX 80u /* a name of 64 characters, or "service:NAME:7" of an inline object, and NUL */
+#define LB_NAME_MAX 80u /* 64 characters, or "service:NAME:7" of an inline object, and NUL */
 #define LB_DEVICE_MAX 256u
 
 /* Largest idle timeout: connections keep their last packet in 16 bits of 2.048 s ticks. */

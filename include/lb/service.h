@@ -52,7 +52,7 @@ struct lb_service_server {
 	uint32_t real_id;
 	uint32_t machine_id;
 	uint32_t target_id;	  /* up and admin state at the probed port */
-	uint32_t group_target_id; /* may it take new records of the group; = target_id without one */
+	uint32_t group_target_id; /* may take new records of the group; = target_id without one */
 	uint32_t weight;	  /* 0: takes no new client */
 };
 
