@@ -321,7 +321,6 @@ int lb_eal_plan(const struct lb_eal_request *req, const struct lb_eal_machine *m
 
 void lb_eal_plan_free(struct lb_eal *eal)
 {
-	/* EAL's getopt may have put them into another order, but they are all still there. */
 	for (int i = 0; i < eal->n_args; i++)
 		free(eal->args[i]);
 	eal->n_args = 0;
@@ -329,7 +328,8 @@ void lb_eal_plan_free(struct lb_eal *eal)
 
 int lb_eal_start(struct lb_eal *eal, struct lb_error *err)
 {
-	if (rte_eal_init(eal->n_args, eal->args) < 0)
+	memcpy(eal->argv, eal->args, sizeof(eal->argv));
+	if (rte_eal_init(eal->n_args, eal->argv) < 0)
 		return lb_error_set(err, -EIO, "EAL",
 				    "DPDK did not start (%s); what it wrote above says why",
 				    rte_strerror(rte_errno));

@@ -44,6 +44,7 @@ struct lb_eal_machine {
 
 struct lb_eal {
 	char *args[LB_EAL_ARGS_MAX]; /* owned */
+	char *argv[LB_EAL_ARGS_MAX]; /* the same for EAL, which moves them about */
 	int n_args;
 	uint32_t cores[LB_WORKERS_MAX]; /* of the workers */
 	uint32_t n_workers;
