@@ -7,8 +7,7 @@
 
 #include "json.h"
 
-/* Takes `root` over, also on failure. */
-static struct lb_document *document_of(cJSON *root)
+struct lb_document *lb_document_of(cJSON *root)
 {
 	struct lb_document *doc = calloc(1, sizeof(*doc));
 	const cJSON *node;
@@ -39,7 +38,7 @@ int lb_document_parse(const char *text, size_t len, struct lb_document **out,
 		lb_error_list_add(errors, "", "the document must be an object");
 		return -EINVAL;
 	}
-	*out = document_of(root);
+	*out = lb_document_of(root);
 	if (*out == NULL) {
 		lb_error_list_add(errors, "", "out of memory");
 		return -ENOMEM;
@@ -55,7 +54,7 @@ struct lb_document *lb_document_create_empty(void)
 		cJSON_Delete(root);
 		return NULL;
 	}
-	return document_of(root);
+	return lb_document_of(root);
 }
 
 void lb_document_free(struct lb_document *doc)

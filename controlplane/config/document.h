@@ -36,6 +36,9 @@ int lb_document_parse(const char *text, size_t len, struct lb_document **out,
 /* `{"version": 1}`, what a daemon without a file starts with. NULL: out of memory. */
 struct lb_document *lb_document_create_empty(void);
 
+/* Takes `root` over, also on failure; NULL: out of memory. */
+struct lb_document *lb_document_of(cJSON *root);
+
 /* NULL is allowed. */
 void lb_document_free(struct lb_document *doc);
 
