@@ -13,7 +13,7 @@
 
 #include <stddef.h>
 
-extern const char lb_openapi_json[]; /* ends in a NUL */
+extern const char lb_openapi_json[];       /* ends in a NUL */
 extern const size_t lb_openapi_json_bytes; /* without the NUL */
 
 #endif

@@ -72,7 +72,6 @@ int lb_document_print(const struct lb_document *doc, char **text, size_t *len)
 
 const char *lb_document_etag(const struct lb_document *doc, char text[LB_ETAG_MAX])
 {
-	snprintf(text, LB_ETAG_MAX, "%016" PRIx64 "-%016" PRIx64, doc->hash_shared,
-		 doc->hash_node);
+	snprintf(text, LB_ETAG_MAX, "%016" PRIx64 "-%016" PRIx64, doc->hash_shared, doc->hash_node);
 	return text;
 }

@@ -24,7 +24,7 @@
 #define LB_ETAG_MAX 36 /* "S-N" in hexadecimal with the NUL, without quotes */
 
 struct lb_document {
-	cJSON *root;	      /* an object */
+	cJSON *root;          /* an object */
 	uint64_t hash_shared; /* of everything but `node` */
 	uint64_t hash_node;
 };

@@ -28,7 +28,8 @@ static bool is_same(const struct lb_schema *schema, const char *key, const cJSON
 		return one->child == NULL;
 	if (cJSON_IsNumber(one))
 		return lb_schema_int(schema, running, key) == lb_schema_int(schema, wanted, key);
-	return strcmp(lb_schema_text(schema, running, key), lb_schema_text(schema, wanted, key)) == 0;
+	return strcmp(lb_schema_text(schema, running, key), lb_schema_text(schema, wanted, key)) ==
+	       0;
 }
 
 static void note(struct comparison *c, const struct lb_json_path *path)
@@ -36,7 +37,8 @@ static void note(struct comparison *c, const struct lb_json_path *path)
 	char where[LB_ERROR_WHERE_MAX];
 
 	c->n++;
-	lb_error_list_add(c->changes, lb_json_pointer(path, where), "takes effect at the next start");
+	lb_error_list_add(c->changes, lb_json_pointer(path, where),
+			  "takes effect at the next start");
 }
 
 /* Lists of objects are compared entry by entry, since not all of their keys are boot keys. */

@@ -11,7 +11,7 @@ struct resource {
 	char text[LB_RESOURCE_MAX];
 	const char *list; /* key of the document; NULL: machines, across all pools */
 	const char *name; /* NULL: the list itself */
-	bool is_inner;	  /* the pool's real servers, or one of them */
+	bool is_inner;    /* the pool's real servers, or one of them */
 	const char *inner_name;
 };
 
@@ -24,7 +24,8 @@ static int parse_path(const char *path, struct resource *res)
 	if (strlen(path) >= sizeof(res->text))
 		return -ENOENT;
 	memcpy(res->text, path, strlen(path) + 1);
-	for (char *at = strtok_r(res->text, "/", &rest); at != NULL; at = strtok_r(NULL, "/", &rest)) {
+	for (char *at = strtok_r(res->text, "/", &rest); at != NULL;
+	     at = strtok_r(NULL, "/", &rest)) {
 		if (n == 4)
 			return -ENOENT;
 		part[n++] = at;
@@ -42,7 +43,8 @@ static int parse_path(const char *path, struct resource *res)
 		res->list = "virtual_services";
 	else
 		return -ENOENT;
-	if (n > 2 && (strcmp(res->list, "server_pools") != 0 || strcmp(part[2], "real-servers") != 0))
+	if (n > 2 &&
+	    (strcmp(res->list, "server_pools") != 0 || strcmp(part[2], "real-servers") != 0))
 		return -ENOENT;
 	return 0;
 }
@@ -155,8 +157,9 @@ static cJSON *merge_patch(cJSON *target, const cJSON *patch)
 		new = merge_patch(old != NULL ? cJSON_Duplicate(old, 1) : NULL, member);
 		/* Replaced in place, so that the keys keep their order. */
 		if (new == NULL ||
-		    !(old != NULL ? cJSON_ReplaceItemInObjectCaseSensitive(target, member->string, new)
-				  : cJSON_AddItemToObject(target, member->string, new))) {
+		    !(old != NULL
+			      ? cJSON_ReplaceItemInObjectCaseSensitive(target, member->string, new)
+			      : cJSON_AddItemToObject(target, member->string, new))) {
 			cJSON_Delete(new);
 			cJSON_Delete(target);
 			return NULL;
@@ -295,12 +298,13 @@ static int patch(const struct place *place, const cJSON *body, struct lb_error_l
 	return 0;
 }
 
-static int delete(const struct place *place, struct lb_error_list *errors)
+static int delete (const struct place *place, struct lb_error_list *errors)
 {
 	cJSON *list = cJSON_GetObjectItemCaseSensitive(place->owner, place->key), *old;
 
 	if (place->name == NULL)
-		return refuse(errors, -EOPNOTSUPP, "", "DELETE takes an object away; this is a list");
+		return refuse(errors, -EOPNOTSUPP, "",
+			      "DELETE takes an object away; this is a list");
 	old = find_named(list, place->name);
 	if (old == NULL)
 		return -ENOENT;
@@ -364,7 +368,7 @@ static int edit_copy(cJSON *root, enum lb_edit op, const char *path, const cJSON
 	case LB_EDIT_PATCH:
 		return patch(&place, body, errors);
 	case LB_EDIT_DELETE:
-		return delete(&place, errors);
+		return delete (&place, errors);
 	}
 	return -EOPNOTSUPP;
 }

@@ -20,9 +20,9 @@
 #define LB_RESOURCE_MAX 192
 
 enum lb_edit {
-	LB_EDIT_POST,	/* on a list: adds an object; -EEXIST when its name is taken */
-	LB_EDIT_PUT,	/* on an object: replaces or adds it; on a list: replaces it */
-	LB_EDIT_PATCH,	/* on an object: merge patch; on real-servers/NAME: admin_state everywhere */
+	LB_EDIT_POST,  /* on a list: adds an object; -EEXIST when its name is taken */
+	LB_EDIT_PUT,   /* on an object: replaces or adds it; on a list: replaces it */
+	LB_EDIT_PATCH, /* on an object: merge patch; on real-servers/NAME: admin_state everywhere */
 	LB_EDIT_DELETE, /* on an object */
 };
 

@@ -9,8 +9,8 @@
 struct owned {
 	struct lb_addr addr;
 	struct lb_port_range ports; /* of a NAT source */
-	uint32_t idx;		    /* interface, service or NAT source */
-	bool is_declared;	    /* NAT source: not a VIP that serves as its own */
+	uint32_t idx;               /* interface, service or NAT source */
+	bool is_declared;           /* NAT source: not a VIP that serves as its own */
 };
 
 struct owners {
@@ -72,8 +72,8 @@ static int collect_vips(const struct lb_config *cfg, struct owners *out)
 		return -ENOMEM;
 	for (uint32_t s = 0; s < cfg->n_services; s++)
 		if (!lb_addr_is_zero(&cfg->services[s].address))
-			out->item[out->n++] =
-				(struct owned){.addr = cfg->services[s].address, .idx = s};
+			out->item[out->n++] = (struct owned){.addr = cfg->services[s].address,
+							     .idx = s};
 	qsort(out->item, out->n, sizeof(*out->item), compare_owned);
 	return 0;
 }
@@ -184,8 +184,7 @@ static void check_shared_sources(struct lb_draft *d, const struct owners *source
 		const struct owned *at_fault = at->is_declared ? at : far;
 		const struct owned *rest = at->is_declared ? far : at;
 
-		if (!lb_addr_equal(&far->addr, &at->addr) ||
-		    at->ports.first > far->ports.last) {
+		if (!lb_addr_equal(&far->addr, &at->addr) || at->ports.first > far->ports.last) {
 			far = at;
 			continue;
 		}
@@ -194,12 +193,13 @@ static void check_shared_sources(struct lb_draft *d, const struct owners *source
 		snprintf(where, sizeof(where), "/nat_sources/%u/ports", at_fault->idx);
 		snprintf(other, sizeof(other), "/%s/%u",
 			 rest->is_declared ? "nat_sources" : "virtual_services", rest->idx);
-		lb_error_list_add(d->errors, where,
-				  "%u-%u at %s overlaps %u-%u, the source ports of %s; they must be "
-				  "the same or apart",
-				  at_fault->ports.first, at_fault->ports.last,
-				  lb_addr_format(&at->addr, text), rest->ports.first,
-				  rest->ports.last, other);
+		lb_error_list_add(
+			d->errors, where,
+			"%u-%u at %s overlaps %u-%u, the source ports of %s; they must be "
+			"the same or apart",
+			at_fault->ports.first, at_fault->ports.last,
+			lb_addr_format(&at->addr, text), rest->ports.first, rest->ports.last,
+			other);
 		if (at->ports.last > far->ports.last)
 			far = at;
 	}

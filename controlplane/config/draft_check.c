@@ -23,8 +23,7 @@ const char *lb_draft_real_place(const struct lb_draft *d, uint32_t pool, uint32_
 	return text;
 }
 
-const char *lb_draft_service_place(uint32_t service, const char *key,
-				   char text[LB_ERROR_WHERE_MAX])
+const char *lb_draft_service_place(uint32_t service, const char *key, char text[LB_ERROR_WHERE_MAX])
 {
 	snprintf(text, LB_ERROR_WHERE_MAX, "/virtual_services/%u%s", service, key);
 	return text;
@@ -100,8 +99,8 @@ static int by_address_port(const void *a, const void *b)
 	const struct listing *x = a, *y = b;
 	int order = memcmp(&x->real->address, &y->real->address, sizeof(x->real->address));
 
-	return order != 0 ? order : (x->real->port > y->real->port) -
-					    (x->real->port < y->real->port);
+	return order != 0 ? order
+			  : (x->real->port > y->real->port) - (x->real->port < y->real->port);
 }
 
 /* Sorted by name: each name has the address of its first place, and a pool has it once. */
@@ -116,10 +115,10 @@ static void check_one_address(struct lb_draft *d, struct listing *list, size_t n
 		if (at == first || at->real->name[0] == '\0')
 			continue;
 		if (at[-1].pool == at->pool)
-			lb_error_list_add(
-				d->errors, lb_draft_real_place(d, at->pool, at->pos, "/name", where),
-				"\"%s\" is the name of %s already", at->real->name,
-				lb_draft_real_place(d, at->pool, at[-1].pos, "", other));
+			lb_error_list_add(d->errors,
+					  lb_draft_real_place(d, at->pool, at->pos, "/name", where),
+					  "\"%s\" is the name of %s already", at->real->name,
+					  lb_draft_real_place(d, at->pool, at[-1].pos, "", other));
 		if (lb_addr_equal(&first->real->address, &at->real->address) ||
 		    lb_addr_is_zero(&first->real->address) || lb_addr_is_zero(&at->real->address))
 			continue;

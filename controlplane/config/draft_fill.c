@@ -177,8 +177,8 @@ static int fill_service(struct lb_draft *d, struct lb_cfg_service *svc, const cJ
 	}
 	svc->forwarding = (enum lb_forwarding)lb_schema_word(schema, item, "forwarding");
 	svc->scheduler = (enum lb_scheduler)lb_schema_word(schema, item, "scheduler");
-	svc->no_server_action =
-		(enum lb_no_server_action)lb_schema_word(schema, item, "no_server_action");
+	svc->no_server_action = (enum lb_no_server_action)lb_schema_word(schema, item,
+									 "no_server_action");
 	svc->advertise = (enum lb_advertise)lb_schema_word(schema, item, "advertise");
 	svc->idle_timeout_s = (uint32_t)lb_schema_int(schema, item, "idle_timeout_s");
 	if (svc->idle_timeout_s == 0)

@@ -28,8 +28,8 @@ static void fill_interface(struct lb_cfg_interface *iface, const cJSON *item)
 	{
 		if (iface->n_addresses < LB_CFG_IFACE_ADDRS_MAX && cJSON_IsString(address) &&
 		    strchr(address->valuestring, '/') != NULL &&
-		    lb_prefix_parse(address->valuestring,
-				    &iface->addresses[iface->n_addresses]) == 0)
+		    lb_prefix_parse(address->valuestring, &iface->addresses[iface->n_addresses]) ==
+			    0)
 			iface->n_addresses++;
 	}
 	fill_address(&iface->gateway, schema, item, "gateway");
@@ -82,10 +82,10 @@ static void fill_workers(struct lb_cfg_node *out, const cJSON *node)
 
 	if (!cJSON_IsArray(list))
 		return;
-	cJSON_ArrayForEach(core, list)
-		if (out->n_workers < LB_WORKERS_MAX && cJSON_IsNumber(core) &&
-		    core->valuedouble >= 0 && core->valuedouble <= UINT16_MAX)
-			out->workers[out->n_workers++] = (uint32_t)core->valuedouble;
+	cJSON_ArrayForEach(core, list) if (out->n_workers < LB_WORKERS_MAX &&
+					   cJSON_IsNumber(core) && core->valuedouble >= 0 &&
+					   core->valuedouble <= UINT16_MAX)
+		out->workers[out->n_workers++] = (uint32_t)core->valuedouble;
 }
 
 static void fill_api(struct lb_cfg_node *out, const cJSON *node)
@@ -97,8 +97,7 @@ static void fill_api(struct lb_cfg_node *out, const cJSON *node)
 	snprintf(out->api_socket, sizeof(out->api_socket), "%s",
 		 lb_schema_text(&lb_schema_api, api, "socket"));
 	if (listen != NULL)
-		lb_listen_parse(listen->valuestring, &out->api_listen_addr,
-				&out->api_listen_port);
+		lb_listen_parse(listen->valuestring, &out->api_listen_addr, &out->api_listen_port);
 }
 
 int lb_draft_fill_node(struct lb_draft *d)
@@ -109,17 +108,17 @@ int lb_draft_fill_node(struct lb_draft *d)
 	const cJSON *item;
 	int rc;
 
-	cJSON_ArrayForEach(item, lb_schema_get(&lb_schema_node, node, "interfaces"))
-		if (out->n_interfaces < LB_IFACES_MAX)
-			fill_interface(&out->interfaces[out->n_interfaces++], item);
-	rc = lb_name_index_init(&d->interfaces, out->interfaces[0].name,
-				sizeof(out->interfaces[0]), out->n_interfaces);
+	cJSON_ArrayForEach(item, lb_schema_get(&lb_schema_node, node,
+					       "interfaces")) if (out->n_interfaces < LB_IFACES_MAX)
+		fill_interface(&out->interfaces[out->n_interfaces++], item);
+	rc = lb_name_index_init(&d->interfaces, out->interfaces[0].name, sizeof(out->interfaces[0]),
+				out->n_interfaces);
 	if (rc < 0)
 		return rc;
 	fill_workers(out, node);
 	out->connections = (uint32_t)lb_schema_int(&lb_schema_limits, limits, "connections");
-	out->persistence_records =
-		(uint32_t)lb_schema_int(&lb_schema_limits, limits, "persistence_records");
+	out->persistence_records = (uint32_t)lb_schema_int(&lb_schema_limits, limits,
+							   "persistence_records");
 	fill_api(out, node);
 	return fill_neighbors(d, node);
 }

@@ -35,7 +35,8 @@ static void check_gateway(struct lb_draft *d, const struct lb_cfg_interface *ifa
 			return;
 	}
 	if (has_family)
-		lb_error_list_add(d->errors, where, "%s is on no subnet of the interface's addresses",
+		lb_error_list_add(d->errors, where,
+				  "%s is on no subnet of the interface's addresses",
 				  lb_addr_format(gateway, address));
 }
 
@@ -126,9 +127,9 @@ const char *lb_draft_address_fault(const struct lb_addr *a)
 		return "a loopback address";
 	if (is_link_local(a))
 		return "a link-local address";
-	if (lb_addr_is_v4(a) ? lb_prefix_contains(&v4_multicast, a) ||
-				       lb_prefix_contains(&v4_zero, a)
-			     : lb_prefix_contains(&v6_multicast, a))
+	if (lb_addr_is_v4(a)
+		    ? lb_prefix_contains(&v4_multicast, a) || lb_prefix_contains(&v4_zero, a)
+		    : lb_prefix_contains(&v6_multicast, a))
 		return "not the address of one host";
 	return NULL;
 }

@@ -11,8 +11,7 @@ static uint32_t objects_in(const cJSON *list)
 	const cJSON *item;
 	uint32_t n = 0;
 
-	cJSON_ArrayForEach(item, list)
-		n += cJSON_IsObject(item);
+	cJSON_ArrayForEach(item, list) n += cJSON_IsObject(item);
 	return n;
 }
 
@@ -155,8 +154,7 @@ int lb_draft_fill_pool_lists(struct lb_draft *d, uint32_t idx, const cJSON *moni
 	pool->reals = calloc(n > 0 ? n : 1, sizeof(*pool->reals));
 	if (pool->reals == NULL)
 		return -ENOMEM;
-	cJSON_ArrayForEach(item, reals)
-		fill_real(&pool->reals[pool->n_reals++], item);
+	cJSON_ArrayForEach(item, reals) fill_real(&pool->reals[pool->n_reals++], item);
 	fill_pool_monitors(d, idx, monitors);
 	return 0;
 }
@@ -169,9 +167,8 @@ static int alloc_pools(struct lb_draft *d, const cJSON *monitors, const cJSON *p
 	size_t n_monitors = (size_t)cJSON_GetArraySize(monitors) + 2;
 	const cJSON *item;
 
-	cJSON_ArrayForEach(item, pools)
-		n_monitors += objects_in(
-			lb_schema_get(&lb_schema_server_pool, item, "health_monitors"));
+	cJSON_ArrayForEach(item, pools) n_monitors += objects_in(
+		lb_schema_get(&lb_schema_server_pool, item, "health_monitors"));
 	cJSON_ArrayForEach(item, services)
 	{
 		n_monitors += objects_in(

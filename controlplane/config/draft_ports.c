@@ -62,12 +62,12 @@ static int collect(const struct lb_config *cfg, struct claims *claims)
 			continue;
 		for (uint32_t p = 0; p < svc->n_ports; p++) {
 			struct lb_port_range r = svc->ports[p];
-			enum claim_class class = r.first == 0	   ? CLAIM_ANY
+			enum claim_class class = r.first == 0        ? CLAIM_ANY
 						 : r.first == r.last ? CLAIM_PORT
 								     : CLAIM_RANGE;
 
 			claims->item[claims->n++] = (struct claim){
-				svc->address, svc->protocol, (uint8_t)class, r, s, p};
+				svc->address, svc->protocol, (uint8_t) class, r, s, p};
 		}
 	}
 	qsort(claims->item, claims->n, sizeof(*claims->item), compare_claims);

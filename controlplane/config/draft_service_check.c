@@ -88,10 +88,11 @@ static void check_probe_ports(struct lb_draft *d, uint32_t idx, const struct poo
 		if (svc->ports[p].first == svc->ports[p].last)
 			continue;
 		snprintf(key, sizeof(key), "/ports/%u", p);
-		lb_error_list_add(d->errors, lb_draft_service_place(idx, key, where),
-				  "a range or \"any\" needs a health monitor with a port; \"%s\" of "
-				  "the pool has none",
-				  d->cfg->monitors[facts->portless].name);
+		lb_error_list_add(
+			d->errors, lb_draft_service_place(idx, key, where),
+			"a range or \"any\" needs a health monitor with a port; \"%s\" of "
+			"the pool has none",
+			d->cfg->monitors[facts->portless].name);
 		return;
 	}
 }
@@ -107,10 +108,11 @@ static void check_pool(struct lb_draft *d, uint32_t idx, const struct pool_facts
 	check_probe_ports(d, idx, facts);
 	if (svc->scheduler == LB_SCHED_WEIGHTED_ROUND_ROBIN &&
 	    facts->weights > LB_SERVICE_SEQUENCE_MAX)
-		lb_error_list_add(d->errors, lb_draft_service_place(idx, key, where),
-				  "the weights add up to %llu after division by their common divisor; "
-				  "weighted_round_robin allows %u",
-				  (unsigned long long)facts->weights, LB_SERVICE_SEQUENCE_MAX);
+		lb_error_list_add(
+			d->errors, lb_draft_service_place(idx, key, where),
+			"the weights add up to %llu after division by their common divisor; "
+			"weighted_round_robin allows %u",
+			(unsigned long long)facts->weights, LB_SERVICE_SEQUENCE_MAX);
 }
 
 static void check_nat_source(struct lb_draft *d, uint32_t idx)
@@ -137,10 +139,11 @@ static void check_nat_source(struct lb_draft *d, uint32_t idx)
 static void check_n_groups(struct lb_draft *d)
 {
 	if (d->cfg->n_groups > LB_GROUPS_MAX)
-		lb_error_list_add(d->errors, "/persistence_groups",
-				  "there are %u, those of virtual services included; at most %u are "
-				  "allowed",
-				  d->cfg->n_groups, LB_GROUPS_MAX);
+		lb_error_list_add(
+			d->errors, "/persistence_groups",
+			"there are %u, those of virtual services included; at most %u are "
+			"allowed",
+			d->cfg->n_groups, LB_GROUPS_MAX);
 }
 
 int lb_draft_check_services(struct lb_draft *d)

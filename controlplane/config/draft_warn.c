@@ -76,10 +76,11 @@ static void warn_monitors(struct lb_draft *d)
 		if (m->timeout_ms <= m->interval_ms)
 			continue;
 		snprintf(where, sizeof(where), "/health_monitors/%u/timeout_ms", i);
-		lb_error_list_add(d->warnings, where,
-				  "is longer than interval_ms (%u ms): probes of a server that does "
-				  "not answer follow each other %u ms apart",
-				  m->interval_ms, m->timeout_ms);
+		lb_error_list_add(
+			d->warnings, where,
+			"is longer than interval_ms (%u ms): probes of a server that does "
+			"not answer follow each other %u ms apart",
+			m->interval_ms, m->timeout_ms);
 	}
 }
 

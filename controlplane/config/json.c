@@ -1,6 +1,7 @@
 #include "json.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,13 +52,13 @@ static const char *repeated_key(const cJSON *object, bool *is_out_of_memory)
 	const cJSON *member, *other;
 	size_t n = 0, i = 0;
 
-	cJSON_ArrayForEach(member, object)
-		n++;
+	cJSON_ArrayForEach(member, object) n++;
 	if (n <= PAIRWISE_MAX) {
-		cJSON_ArrayForEach(member, object)
-			for (other = member->next; other != NULL; other = other->next)
-				if (strcmp(member->string, other->string) == 0)
-					return member->string;
+		cJSON_ArrayForEach(member,
+				   object) for (other = member->next; other != NULL;
+						other = other->next) if (strcmp(member->string,
+										other->string) ==
+									 0) return member->string;
 		return NULL;
 	}
 	keys = calloc(n, sizeof(*keys));
@@ -65,8 +66,7 @@ static const char *repeated_key(const cJSON *object, bool *is_out_of_memory)
 		*is_out_of_memory = true;
 		return NULL;
 	}
-	cJSON_ArrayForEach(member, object)
-		keys[i++] = member->string;
+	cJSON_ArrayForEach(member, object) keys[i++] = member->string;
 	qsort(keys, n, sizeof(*keys), compare_keys);
 	for (i = 1; i < n && found == NULL; i++)
 		if (strcmp(keys[i - 1], keys[i]) == 0)
@@ -75,8 +75,8 @@ static const char *repeated_key(const cJSON *object, bool *is_out_of_memory)
 	return found;
 }
 
-/* Recursion is bounded by the scan that came before. */
-static int check_keys(const cJSON *value, const struct lb_json_path *path,
+/* What the grammar cannot say. Recursion is bounded by the scan that came before. */
+static int check_tree(const cJSON *value, const struct lb_json_path *path,
 		      struct lb_error_list *errors)
 {
 	char where[LB_ERROR_WHERE_MAX];
@@ -85,6 +85,10 @@ static int check_keys(const cJSON *value, const struct lb_json_path *path,
 	uint32_t idx = 0;
 	int rc = 0;
 
+	if (cJSON_IsNumber(value) && !isfinite(value->valuedouble)) {
+		lb_error_list_add(errors, lb_json_pointer(path, where), "the number is too large");
+		return -EINVAL;
+	}
 	if (cJSON_IsObject(value)) {
 		const char *key = repeated_key(value, &is_out_of_memory);
 		struct lb_json_path at = {path, key, 0};
@@ -102,9 +106,7 @@ static int check_keys(const cJSON *value, const struct lb_json_path *path,
 		struct lb_json_path at = {path, member->string, idx++};
 		int inner;
 
-		if (!cJSON_IsObject(member) && !cJSON_IsArray(member))
-			continue;
-		inner = check_keys(member, &at, errors);
+		inner = check_tree(member, &at, errors);
 		if (inner == -ENOMEM)
 			return inner;
 		if (inner < 0)
@@ -136,7 +138,7 @@ int lb_json_parse(const char *text, size_t len, cJSON **out, struct lb_error_lis
 		lb_error_list_add(errors, "", "out of memory");
 		return -ENOMEM;
 	}
-	rc = check_keys(value, &root, errors);
+	rc = check_tree(value, &root, errors);
 	if (rc < 0) {
 		cJSON_Delete(value);
 		return rc;

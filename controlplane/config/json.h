@@ -28,7 +28,7 @@
 /* A place in a tree, built on the way down; text is made of it only for a complaint. */
 struct lb_json_path {
 	const struct lb_json_path *parent; /* NULL: the root, which has no step of its own */
-	const char *key;		   /* NULL: an array's entry */
+	const char *key;                   /* NULL: an array's entry */
 	uint32_t idx;
 };
 

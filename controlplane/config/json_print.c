@@ -95,9 +95,8 @@ static bool is_plain_list(const cJSON *value)
 
 	if (!cJSON_IsArray(value))
 		return false;
-	cJSON_ArrayForEach(member, value)
-		if (cJSON_IsArray(member) || cJSON_IsObject(member))
-			return false;
+	cJSON_ArrayForEach(member,
+			   value) if (cJSON_IsArray(member) || cJSON_IsObject(member)) return false;
 	return true;
 }
 

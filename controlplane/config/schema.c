@@ -15,9 +15,8 @@ struct check {
 static void check_value(struct check *c, const struct lb_schema *schema, const cJSON *value,
 			const struct lb_json_path *path);
 
-__attribute__((format(printf, 3, 4))) static void complain(struct check *c,
-							    const struct lb_json_path *path,
-							    const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void
+complain(struct check *c, const struct lb_json_path *path, const char *fmt, ...)
 {
 	char where[LB_ERROR_WHERE_MAX], what[LB_ERROR_WHAT_MAX];
 	va_list ap;
@@ -230,7 +229,8 @@ static void check_string(struct check *c, const struct lb_schema *schema, const 
 		append(words, schema->words[i]);
 	}
 	if (schema->n_words == 1)
-		complain(c, path, "\"%.*s\" is not allowed; it must be %s", shown(text), text, words);
+		complain(c, path, "\"%.*s\" is not allowed; it must be %s", shown(text), text,
+			 words);
 	else if (schema->n_words > 0)
 		complain(c, path, "\"%.*s\" is not one of %s", shown(text), text, words);
 	else if (!lb_schema_has_format(schema->format, text, &allowed))

@@ -21,7 +21,7 @@
 
 enum lb_schema_type {
 	LB_SCHEMA_OBJECT, /* the keys of the table and no others */
-	LB_SCHEMA_MAP,	  /* any keys, values of one kind */
+	LB_SCHEMA_MAP,    /* any keys, values of one kind */
 	LB_SCHEMA_ARRAY,
 	LB_SCHEMA_STRING,
 	LB_SCHEMA_INTEGER,
@@ -65,8 +65,8 @@ struct lb_schema {
 	uint32_t n_keys;
 	const struct lb_schema_key *keys;
 	const char *const *exactly_one; /* two keys, or NULL */
-	const char *const *not_both;	/* two keys, or NULL */
-	const struct lb_schema *items;	/* of an array or map */
+	const char *const *not_both;    /* two keys, or NULL */
+	const struct lb_schema *items;  /* of an array or map */
 	const struct lb_schema *const *options;
 	uint32_t n_options;
 	bool is_unique; /* array: no two entries are equal */

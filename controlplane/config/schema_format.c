@@ -99,8 +99,9 @@ static bool is_pci_address(const char *text)
 		const char *shape = shapes[i], *t = text;
 
 		for (; *shape != '\0' && *t != '\0'; shape++, t++) {
-			if (*shape == 'h' ? !isxdigit((unsigned char)*t)
-			    : *shape == 'o' ? *t < '0' || *t > '7' : *t != *shape)
+			if (*shape == 'h'   ? !isxdigit((unsigned char)*t)
+			    : *shape == 'o' ? *t < '0' || *t > '7'
+					    : *t != *shape)
 				break;
 		}
 		if (*shape == '\0' && *t == '\0')

@@ -226,33 +226,45 @@ Test(config, ports_of_one_address_overlap_or_do_not)
 		const char *text;
 		bool is_allowed;
 	} cases[] = {
-		{"port in a range", DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": [80]") ","
-					     SERVICE("b", "\"protocol\": \"tcp\", \"ports\": "
-							  "[\"70-90\"]")), true},
-		{"equal ports", DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": [80]") ","
-					 SERVICE("b", "\"protocol\": \"tcp\", \"ports\": [81, 80]")),
-		 false},
-		{"other protocol", DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": [80]") ","
-					    SERVICE("b", "\"protocol\": \"udp\", \"ports\": [80]")),
+		{"port in a range",
+		 DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": [80]") "," SERVICE(
+			 "b", "\"protocol\": \"tcp\", \"ports\": "
+			      "[\"70-90\"]")),
 		 true},
-		{"ranges that touch", DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": "
-							    "[\"10-20\", \"21-30\"]")), true},
-		{"ranges that overlap", DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": "
-							      "[\"10-20\", \"20-30\"]")), false},
-		{"a range in a range", DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": "
-							     "[\"10-90\", \"20-30\", \"40-50\"]")),
+		{"equal ports",
+		 DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": [80]") "," SERVICE(
+			 "b", "\"protocol\": \"tcp\", \"ports\": [81, 80]")),
 		 false},
-		{"same port twice", DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": [5, 5]")),
+		{"other protocol",
+		 DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": [80]") "," SERVICE(
+			 "b", "\"protocol\": \"udp\", \"ports\": [80]")),
+		 true},
+		{"ranges that touch",
+		 DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": "
+				       "[\"10-20\", \"21-30\"]")),
+		 true},
+		{"ranges that overlap",
+		 DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": "
+				       "[\"10-20\", \"20-30\"]")),
 		 false},
-		{"a range of one port is a port", DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", "
-									"\"ports\": [5, \"5-5\"]")),
+		{"a range in a range",
+		 DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": "
+				       "[\"10-90\", \"20-30\", \"40-50\"]")),
+		 false},
+		{"same port twice",
+		 DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": [5, 5]")), false},
+		{"a range of one port is a port",
+		 DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", "
+				       "\"ports\": [5, \"5-5\"]")),
 		 false},
 		{"any takes the VIP's own source ports",
 		 DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": [\"any\"]")), false},
 		{"a range that leaves one source port",
-		 DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": [\"20001-49999\"]")), true},
+		 DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": [\"20001-49999\"]")),
+		 true},
 		{"ports and ranges that leave none",
-		 DOCUMENT(SERVICE("a", "\"protocol\": \"tcp\", \"ports\": [20000, \"20001-60000\"]")),
+		 DOCUMENT(SERVICE("a",
+				  "\"protocol\": \"tcp\", \"ports\": [20000, \"20001-60000\"]")),
 		 false},
 	};
 
@@ -271,7 +283,8 @@ Test(config, what_is_probably_not_meant_is_a_warning)
 		"{\"version\": 1, \"node\": {\"interfaces\": [{\"name\": \"lan\", \"device\": "
 		"\"af_xdp:eth1\", \"addresses\": [\"192.0.2.2/24\"]}]}, \"health_monitors\": "
 		"[{\"name\": \"slow\", \"type\": \"tcp\", \"timeout_ms\": 500}], "
-		"\"virtual_services\": [{\"name\": \"a\", \"address\": \"192.0.2.10\", \"protocol\": "
+		"\"virtual_services\": [{\"name\": \"a\", \"address\": \"192.0.2.10\", "
+		"\"protocol\": "
 		"\"tcp\", \"ports\": [80], \"forwarding\": \"nat\", \"real_servers\": [{\"name\": "
 		"\"r1\", \"address\": \"192.0.2.11\", \"weight\": 2}, {\"name\": \"r2\", "
 		"\"address\": \"192.0.2.12\"}]}, {\"name\": \"b\", \"address\": \"192.0.2.10\", "
@@ -280,16 +293,18 @@ Test(config, what_is_probably_not_meant_is_a_warning)
 	char *lines = lines_of(&warnings);
 
 	cr_assert_not_null(cfg, "%s", errors.item[0].what);
-	cr_expect_str_eq(
-		lines,
-		"/health_monitors/0/timeout_ms: is longer than interval_ms (250 ms): probes of a server "
-		"that does not answer follow each other 500 ms apart\n"
-		"/virtual_services/0/scheduler: round_robin ignores the weights of pool \"service:a\"; "
-		"weighted_round_robin follows them\n"
-		"/virtual_services/0/forwarding: nat does not work for clients on 192.0.2.0/24, where "
-		"the real servers answer them directly; fullnat does\n"
-		"/virtual_services/1: has no real server\n",
-		"%s", lines);
+	cr_expect_str_eq(lines,
+			 "/health_monitors/0/timeout_ms: is longer than interval_ms (250 ms): "
+			 "probes of a server "
+			 "that does not answer follow each other 500 ms apart\n"
+			 "/virtual_services/0/scheduler: round_robin ignores the weights of pool "
+			 "\"service:a\"; "
+			 "weighted_round_robin follows them\n"
+			 "/virtual_services/0/forwarding: nat does not work for clients on "
+			 "192.0.2.0/24, where "
+			 "the real servers answer them directly; fullnat does\n"
+			 "/virtual_services/1: has no real server\n",
+			 "%s", lines);
 	free(lines);
 	lb_config_free(cfg);
 }

@@ -32,102 +32,109 @@ static char *text_of(const struct lb_document *doc)
 }
 
 #define REAL(name, address, rest) "{\"name\":\"" name "\",\"address\":\"" address "\"" rest "}"
-#define WEB(reals) "{\"name\":\"web\",\"labels\":{\"a\":\"1\",\"b\":\"2\"},\"real_servers\":[" reals "]}"
+#define WEB(reals) \
+	"{\"name\":\"web\",\"labels\":{\"a\":\"1\",\"b\":\"2\"},\"real_servers\":[" reals "]}"
 #define MAIL "{\"name\":\"mail\",\"real_servers\":[" REAL("r1", "192.0.2.1", "") "]}"
 #define R1 REAL("r1", "192.0.2.1", "")
 #define R2 REAL("r2", "192.0.2.2", ",\"weight\":5")
 #define POOLS(pools) "{\"version\":1,\"server_pools\":[" pools "]}"
 #define BEFORE POOLS(WEB(R1 "," R2) "," MAIL)
 
+static const struct {
+	const char *name;
+	enum lb_edit op;
+	const char *path;
+	const char *body; /* NULL: none */
+	int rc;
+	const char *after; /* NULL: refused */
+} edits[] = {
+	{"add a pool", LB_EDIT_POST, "server-pools", "{\"name\":\"ftp\"}", 1,
+	 POOLS(WEB(R1 "," R2) "," MAIL ",{\"name\":\"ftp\"}")},
+	{"add a pool again", LB_EDIT_POST, "server-pools", "{\"name\":\"web\"}", -EEXIST, NULL},
+	{"add text", LB_EDIT_POST, "server-pools", "\"web\"", -EINVAL, NULL},
+	{"add to an object", LB_EDIT_POST, "server-pools/web", "{}", -EOPNOTSUPP, NULL},
+	{"add a service where there is no list", LB_EDIT_POST, "virtual-services",
+	 "{\"name\":\"s\"}", 1,
+	 "{\"version\":1,\"server_pools\":[" WEB(R1 "," R2) "," MAIL "],\"virtual_services\":["
+							    "{\"name\":\"s\"}]}"},
+	{"add a server", LB_EDIT_POST, "server-pools/mail/real-servers", R2, 1,
+	 POOLS(WEB(R1 "," R2) ",{\"name\":\"mail\",\"real_servers\":[" R1 "," R2 "]}")},
+	{"add a server to no pool", LB_EDIT_POST, "server-pools/ftp/real-servers", R2, -ENOENT,
+	 NULL},
+	{"replace a server in place", LB_EDIT_PUT, "server-pools/web/real-servers/r1",
+	 "{\"address\":\"192.0.2.9\"}", 0, POOLS(WEB(REAL("r1", "192.0.2.9", "") "," R2) "," MAIL)},
+	{"put a new server", LB_EDIT_PUT, "server-pools/mail/real-servers/r2", R2, 1,
+	 POOLS(WEB(R1 "," R2) ",{\"name\":\"mail\",\"real_servers\":[" R1 "," R2 "]}")},
+	{"put under another name", LB_EDIT_PUT, "server-pools/web", "{\"name\":\"x\"}", -EINVAL,
+	 NULL},
+	{"replace a list", LB_EDIT_PUT, "server-pools/web/real-servers", "[]", 0,
+	 POOLS(WEB("") "," MAIL)},
+	{"replace a list by an object", LB_EDIT_PUT, "server-pools", "{}", -EINVAL, NULL},
+	{"patch adds, changes and removes", LB_EDIT_PATCH, "server-pools/web",
+	 "{\"labels\":{\"b\":null,\"a\":\"9\",\"c\":\"3\"},\"description\":\"d\",\"x\":"
+	 "null}",
+	 0,
+	 POOLS("{\"name\":\"web\",\"labels\":{\"a\":\"9\",\"c\":\"3\"},\"real_servers\":"
+	       "[" R1 "," R2 "],\"description\":\"d\"}," MAIL)},
+	{"patch replaces lists and what is no object", LB_EDIT_PATCH, "server-pools/web",
+	 "{\"labels\":\"l\",\"real_servers\":{\"a\":{\"b\":null}}}", 0,
+	 POOLS("{\"name\":\"web\",\"labels\":\"l\",\"real_servers\":{\"a\":{}}}," MAIL)},
+	{"patch renames", LB_EDIT_PATCH, "server-pools/web", "{\"name\":\"x\"}", -EINVAL, NULL},
+	{"patch with its own name", LB_EDIT_PATCH, "server-pools/web/real-servers/r2",
+	 "{\"name\":\"r2\",\"weight\":null}", 0,
+	 POOLS(WEB(R1 "," REAL("r2", "192.0.2.2", "")) "," MAIL)},
+	{"patch what is not there", LB_EDIT_PATCH, "server-pools/web/real-servers/r9", "{}",
+	 -ENOENT, NULL},
+	{"patch a list", LB_EDIT_PATCH, "server-pools", "{}", -EOPNOTSUPP, NULL},
+	{"delete a server", LB_EDIT_DELETE, "server-pools/web/real-servers/r1", NULL, 0,
+	 POOLS(WEB(R2) "," MAIL)},
+	{"delete a pool", LB_EDIT_DELETE, "server-pools/web", NULL, 0, POOLS(MAIL)},
+	{"delete what is not there", LB_EDIT_DELETE, "virtual-services/s", NULL, -ENOENT, NULL},
+	{"delete a list", LB_EDIT_DELETE, "server-pools", NULL, -EOPNOTSUPP, NULL},
+	{"drain a machine everywhere", LB_EDIT_PATCH, "real-servers/r1",
+	 "{\"admin_state\":\"drain\"}", 0,
+	 POOLS(WEB(REAL("r1", "192.0.2.1",
+			",\"admin_state\":\"drain\"") "," R2) ",{\"name\":\"mail\",\"real_"
+							      "servers\":[" REAL("r1", "192.0.2.1",
+										 ",\"admin_"
+										 "state\":"
+										 "\"drain\"") "]"
+											      "}")},
+	{"weight of a machine", LB_EDIT_PATCH, "real-servers/r1", "{\"weight\":1}", -EINVAL, NULL},
+	{"an unknown machine", LB_EDIT_PATCH, "real-servers/r9", "{\"admin_state\":\"drain\"}",
+	 -ENOENT, NULL},
+	{"delete a machine", LB_EDIT_DELETE, "real-servers/r1", NULL, -EOPNOTSUPP, NULL},
+	{"no such list", LB_EDIT_PUT, "servers", "[]", -ENOENT, NULL},
+	{"nothing", LB_EDIT_DELETE, "", NULL, -ENOENT, NULL},
+	{"too deep", LB_EDIT_DELETE, "server-pools/web/real-servers/r1/x", NULL, -ENOENT, NULL},
+	{"servers of a service", LB_EDIT_PUT, "virtual-services/s/real-servers", "[]", -ENOENT,
+	 NULL},
+};
+
 Test(document, edits_do_what_the_method_says)
 {
-	static const struct {
-		const char *name;
-		enum lb_edit op;
-		const char *path;
-		const char *body; /* NULL: none */
-		int rc;
-		const char *after; /* NULL: refused */
-	} cases[] = {
-		{"add a pool", LB_EDIT_POST, "server-pools", "{\"name\":\"ftp\"}", 1,
-		 POOLS(WEB(R1 "," R2) "," MAIL ",{\"name\":\"ftp\"}")},
-		{"add a pool again", LB_EDIT_POST, "server-pools", "{\"name\":\"web\"}", -EEXIST, NULL},
-		{"add text", LB_EDIT_POST, "server-pools", "\"web\"", -EINVAL, NULL},
-		{"add to an object", LB_EDIT_POST, "server-pools/web", "{}", -EOPNOTSUPP, NULL},
-		{"add a service where there is no list", LB_EDIT_POST, "virtual-services",
-		 "{\"name\":\"s\"}", 1,
-		 "{\"version\":1,\"server_pools\":[" WEB(R1 "," R2) "," MAIL "],\"virtual_services\":["
-		 "{\"name\":\"s\"}]}"},
-		{"add a server", LB_EDIT_POST, "server-pools/mail/real-servers", R2, 1,
-		 POOLS(WEB(R1 "," R2) ",{\"name\":\"mail\",\"real_servers\":[" R1 "," R2 "]}")},
-		{"add a server to no pool", LB_EDIT_POST, "server-pools/ftp/real-servers", R2, -ENOENT,
-		 NULL},
-		{"replace a server in place", LB_EDIT_PUT, "server-pools/web/real-servers/r1",
-		 "{\"address\":\"192.0.2.9\"}", 0,
-		 POOLS(WEB(REAL("r1", "192.0.2.9", "") "," R2) "," MAIL)},
-		{"put a new server", LB_EDIT_PUT, "server-pools/mail/real-servers/r2", R2, 1,
-		 POOLS(WEB(R1 "," R2) ",{\"name\":\"mail\",\"real_servers\":[" R1 "," R2 "]}")},
-		{"put under another name", LB_EDIT_PUT, "server-pools/web", "{\"name\":\"x\"}", -EINVAL,
-		 NULL},
-		{"replace a list", LB_EDIT_PUT, "server-pools/web/real-servers", "[]", 0,
-		 POOLS(WEB("") "," MAIL)},
-		{"replace a list by an object", LB_EDIT_PUT, "server-pools", "{}", -EINVAL, NULL},
-		{"patch adds, changes and removes", LB_EDIT_PATCH, "server-pools/web",
-		 "{\"labels\":{\"b\":null,\"a\":\"9\",\"c\":\"3\"},\"description\":\"d\",\"x\":null}", 0,
-		 POOLS("{\"name\":\"web\",\"labels\":{\"a\":\"9\",\"c\":\"3\"},\"real_servers\":[" R1 "," R2
-		       "],\"description\":\"d\"}," MAIL)},
-		{"patch replaces lists and what is no object", LB_EDIT_PATCH, "server-pools/web",
-		 "{\"labels\":\"l\",\"real_servers\":{\"a\":{\"b\":null}}}", 0,
-		 POOLS("{\"name\":\"web\",\"labels\":\"l\",\"real_servers\":{\"a\":{}}}," MAIL)},
-		{"patch renames", LB_EDIT_PATCH, "server-pools/web", "{\"name\":\"x\"}", -EINVAL, NULL},
-		{"patch with its own name", LB_EDIT_PATCH, "server-pools/web/real-servers/r2",
-		 "{\"name\":\"r2\",\"weight\":null}", 0,
-		 POOLS(WEB(R1 "," REAL("r2", "192.0.2.2", "")) "," MAIL)},
-		{"patch what is not there", LB_EDIT_PATCH, "server-pools/web/real-servers/r9", "{}",
-		 -ENOENT, NULL},
-		{"patch a list", LB_EDIT_PATCH, "server-pools", "{}", -EOPNOTSUPP, NULL},
-		{"delete a server", LB_EDIT_DELETE, "server-pools/web/real-servers/r1", NULL, 0,
-		 POOLS(WEB(R2) "," MAIL)},
-		{"delete a pool", LB_EDIT_DELETE, "server-pools/web", NULL, 0, POOLS(MAIL)},
-		{"delete what is not there", LB_EDIT_DELETE, "virtual-services/s", NULL, -ENOENT, NULL},
-		{"delete a list", LB_EDIT_DELETE, "server-pools", NULL, -EOPNOTSUPP, NULL},
-		{"drain a machine everywhere", LB_EDIT_PATCH, "real-servers/r1",
-		 "{\"admin_state\":\"drain\"}", 0,
-		 POOLS(WEB(REAL("r1", "192.0.2.1", ",\"admin_state\":\"drain\"") "," R2)
-		       ",{\"name\":\"mail\",\"real_servers\":["
-		       REAL("r1", "192.0.2.1", ",\"admin_state\":\"drain\"") "]}")},
-		{"weight of a machine", LB_EDIT_PATCH, "real-servers/r1", "{\"weight\":1}", -EINVAL,
-		 NULL},
-		{"an unknown machine", LB_EDIT_PATCH, "real-servers/r9",
-		 "{\"admin_state\":\"drain\"}", -ENOENT, NULL},
-		{"delete a machine", LB_EDIT_DELETE, "real-servers/r1", NULL, -EOPNOTSUPP, NULL},
-		{"no such list", LB_EDIT_PUT, "servers", "[]", -ENOENT, NULL},
-		{"nothing", LB_EDIT_DELETE, "", NULL, -ENOENT, NULL},
-		{"too deep", LB_EDIT_DELETE, "server-pools/web/real-servers/r1/x", NULL, -ENOENT, NULL},
-		{"servers of a service", LB_EDIT_PUT, "virtual-services/s/real-servers", "[]", -ENOENT,
-		 NULL},
-	};
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
 		struct lb_document *doc = document(BEFORE), *out;
-		struct lb_document *after = cases[i].after != NULL ? document(cases[i].after) : NULL;
+		struct lb_document *after = edits[i].after != NULL ? document(edits[i].after)
+								   : NULL;
 		char *before_text = text_of(doc), *again = NULL, *got = NULL, *wanted = NULL;
-		cJSON *body = cases[i].body != NULL ? cJSON_Parse(cases[i].body) : NULL;
+		cJSON *body = edits[i].body != NULL ? cJSON_Parse(edits[i].body) : NULL;
 		int rc;
 
 		lb_error_list_init(&errors);
-		rc = lb_document_edit(doc, cases[i].op, cases[i].path, body, &out, &errors);
-		cr_expect_eq(rc, cases[i].rc, "case %s: %d", cases[i].name, rc);
-		cr_expect_eq(errors.n > 0, rc < 0, "case %s", cases[i].name);
-		cr_assert_eq(out != NULL, after != NULL, "case %s", cases[i].name);
+		rc = lb_document_edit(doc, edits[i].op, edits[i].path, body, &out, &errors);
+		cr_expect_eq(rc, edits[i].rc, "case %s: %d", edits[i].name, rc);
+		cr_expect_eq(errors.n > 0, rc < 0, "case %s", edits[i].name);
+		cr_assert_eq(out != NULL, after != NULL, "case %s", edits[i].name);
 		if (out != NULL) {
 			got = text_of(out);
 			wanted = text_of(after);
-			cr_expect_str_eq(got, wanted, "case %s: %s", cases[i].name, got);
+			cr_expect_str_eq(got, wanted, "case %s: %s", edits[i].name, got);
 			cr_expect_eq(out->hash_shared, after->hash_shared);
 		}
 		again = text_of(doc);
-		cr_expect_str_eq(again, before_text, "case %s", cases[i].name);
+		cr_expect_str_eq(again, before_text, "case %s", edits[i].name);
 		free(again);
 		free(got);
 		free(wanted);
@@ -147,14 +154,19 @@ Test(document, resources_are_found_by_their_path)
 		const char *name; /* of the object; NULL: a list */
 		bool is_absent;
 	} cases[] = {
-		{"server-pools", 0, NULL, false}, {"server-pools/mail", 0, "mail", false},
+		{"server-pools", 0, NULL, false},
+		{"server-pools/mail", 0, "mail", false},
 		{"server-pools/web/real-servers", 0, NULL, false},
 		{"server-pools/web/real-servers/r2", 0, "r2", false},
-		{"real-servers/r2", 0, "r2", false}, {"virtual-services", 0, NULL, true},
-		{"virtual-services/x", -ENOENT, NULL, true}, {"real-servers", -ENOENT, NULL, true},
-		{"real-servers/r3", -ENOENT, NULL, true}, {"server-pools/x", -ENOENT, NULL, true},
+		{"real-servers/r2", 0, "r2", false},
+		{"virtual-services", 0, NULL, true},
+		{"virtual-services/x", -ENOENT, NULL, true},
+		{"real-servers", -ENOENT, NULL, true},
+		{"real-servers/r3", -ENOENT, NULL, true},
+		{"server-pools/x", -ENOENT, NULL, true},
 		{"server-pools/x/real-servers", -ENOENT, NULL, true},
-		{"server-pools/web/labels", -ENOENT, NULL, true}, {"version", -ENOENT, NULL, true},
+		{"server-pools/web/labels", -ENOENT, NULL, true},
+		{"version", -ENOENT, NULL, true},
 	};
 	struct lb_document *doc = document(BEFORE);
 
@@ -207,16 +219,20 @@ Test(document, boot_keys_that_differ_are_named)
 		{"nothing", "{}", "{}", ""},
 		{"defaults written down", "{}",
 		 "{\"workers\":\"auto\",\"limits\":{\"connections\":1000000},\"api\":{\"socket\":"
-		 "\"/run/ballast/api.sock\"},\"interfaces\":[]}", ""},
+		 "\"/run/ballast/api.sock\"},\"interfaces\":[]}",
+		 ""},
 		{"order and spelling", "{\"workers\":[1],\"limits\":{\"connections\":1e3}}",
 		 "{\"limits\":{\"connections\":1000},\"workers\":[1.0]}", ""},
 		{"cores", "{}", "{\"workers\":[1]}", "/node/workers "},
 		{"limits", "{\"limits\":{\"connections\":100}}", "{}", "/node/limits/connections "},
-		{"listen", "{\"api\":{}}", "{\"api\":{\"listen\":\"[::1]:1\"}}", "/node/api/listen "},
-		{"an interface more", "{}", "{\"interfaces\":[{\"name\":\"a\"}]}", "/node/interfaces "},
+		{"listen", "{\"api\":{}}", "{\"api\":{\"listen\":\"[::1]:1\"}}",
+		 "/node/api/listen "},
+		{"an interface more", "{}", "{\"interfaces\":[{\"name\":\"a\"}]}",
+		 "/node/interfaces "},
 		{"an interface's device, not its description",
 		 "{\"interfaces\":[{\"name\":\"a\"},{\"name\":\"b\",\"device\":\"x\"}]}",
-		 "{\"interfaces\":[{\"name\":\"a\",\"labels\":{}},{\"name\":\"b\",\"device\":\"y\"}]}",
+		 "{\"interfaces\":[{\"name\":\"a\",\"labels\":{}},{\"name\":\"b\",\"device\":\"y\"}"
+		 "]}",
 		 "/node/interfaces/1/device "},
 		{"neighbors are live", "{}", "{\"neighbors\":[{}],\"description\":\"d\"}", ""},
 	};
@@ -263,7 +279,8 @@ struct step {
 
 static void draw_step(struct test_random *random, struct step *s)
 {
-	static const enum lb_edit ops[] = {LB_EDIT_POST, LB_EDIT_PUT, LB_EDIT_PATCH, LB_EDIT_DELETE};
+	static const enum lb_edit ops[] = {LB_EDIT_POST, LB_EDIT_PUT, LB_EDIT_PATCH,
+					   LB_EDIT_DELETE};
 
 	s->op = ops[test_random(random) % 4];
 	s->kind = (unsigned int)(test_random(random) % 3);
@@ -280,8 +297,8 @@ static void draw_step(struct test_random *random, struct step *s)
 	} else if (s->kind == 1) {
 		snprintf(s->path, sizeof(s->path), "server-pools/p%u/real-servers", s->pool);
 		if (s->op != LB_EDIT_POST)
-			snprintf(s->path, sizeof(s->path), "server-pools/p%u/real-servers/r%u", s->pool,
-				 s->real);
+			snprintf(s->path, sizeof(s->path), "server-pools/p%u/real-servers/r%u",
+				 s->pool, s->real);
 		snprintf(s->body, sizeof(s->body),
 			 "{\"name\":\"r%u\",\"address\":\"192.0.2.%u\",\"weight\":%d}", s->real,
 			 s->real + 10, s->weight);
@@ -290,7 +307,8 @@ static void draw_step(struct test_random *random, struct step *s)
 		if (s->op != LB_EDIT_POST)
 			snprintf(s->path, sizeof(s->path), "virtual-services/s%u", s->service);
 		snprintf(s->body, sizeof(s->body),
-			 "{\"name\":\"s%u\",\"address\":\"198.51.100.1\",\"protocol\":\"tcp\",\"ports\":"
+			 "{\"name\":\"s%u\",\"address\":\"198.51.100.1\",\"protocol\":\"tcp\","
+			 "\"ports\":"
 			 "[%u],\"forwarding\":\"fullnat\",\"server_pool\":\"p%u\"}",
 			 s->service, s->service + 1, s->pool);
 	}
@@ -404,7 +422,8 @@ Test(document, random_edits_are_applied_whole_or_not_at_all)
 			n_invalid += rc < 0;
 		}
 		after = text_of(doc);
-		cr_assert_str_eq(after, before, "seed %llu round %d", (unsigned long long)seed, round);
+		cr_assert_str_eq(after, before, "seed %llu round %d", (unsigned long long)seed,
+				 round);
 		if (rc == 0) {
 			n_applied++;
 			twin = next;

@@ -22,11 +22,25 @@ static cJSON *parse(const char *text)
 Test(json, what_the_grammar_allows_is_taken)
 {
 	static const char *const texts[] = {
-		"0", "-0", "10.5e-3", "1E+2", "\"\"", "true", "false", "null", "[]", "{}", " [ ] ",
-		"\t\r\n{ \"a\" : [ 1 , 2 ] }\n", "\"\\u00e9\\\"\\\\\\/\\b\\f\\n\\r\\t\"",
-		"\"\\ud83d\\ude00\"", "\"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80 \xf4\x8f\xbf\xbf\"",
-		"\"\x7f\"", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
-		"{\"a\": 1, \"A\": 2}", "12345678901234567890123456789012",
+		"0",
+		"-0",
+		"10.5e-3",
+		"1E+2",
+		"\"\"",
+		"true",
+		"false",
+		"null",
+		"[]",
+		"{}",
+		" [ ] ",
+		"\t\r\n{ \"a\" : [ 1 , 2 ] }\n",
+		"\"\\u00e9\\\"\\\\\\/\\b\\f\\n\\r\\t\"",
+		"\"\\ud83d\\ude00\"",
+		"\"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80 \xf4\x8f\xbf\xbf\"",
+		"\"\x7f\"",
+		"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
+		"{\"a\": 1, \"A\": 2}",
+		"12345678901234567890123456789012",
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -44,27 +58,54 @@ Test(json, what_the_grammar_does_not_allow_is_refused_with_its_place)
 		const char *text;
 		const char *where;
 	} cases[] = {
-		{"", "line 1 column 1"}, {"  ", "line 1 column 3"}, {"01", "line 1 column 2"},
-		{"+1", "line 1 column 1"}, {".5", "line 1 column 1"}, {"1.", "line 1 column 3"},
-		{"1e", "line 1 column 3"}, {"-", "line 1 column 2"}, {"0x10", "line 1 column 2"},
-		{"NaN", "line 1 column 1"}, {"Infinity", "line 1 column 1"},
-		{"tru", "line 1 column 1"}, {"TRUE", "line 1 column 1"}, {"truee", "line 1 column 5"},
-		{"'a'", "line 1 column 1"}, {"\"a", "line 1 column 3"}, {"\"a\nb\"", "line 1 column 3"},
-		{"\"\\x41\"", "line 1 column 3"}, {"\"\\u12g4\"", "line 1 column 6"},
-		{"\"\\u0000\"", "line 1 column 8"}, {"\"\\udc00\"", "line 1 column 8"},
-		{"\"\\ud800\\u0041\"", "line 1 column 14"}, {"\"\\ud800x\"", "line 1 column 8"},
-		{"\"\xff\"", "line 1 column 2"}, {"\"\xc0\x80\"", "line 1 column 2"},
-		{"\"\xe0\x80\x80\"", "line 1 column 3"}, {"\"\xed\xa0\x80\"", "line 1 column 3"},
-		{"\"\xf4\x90\x80\x80\"", "line 1 column 3"}, {"\"\xe2\x82\"", "line 1 column 4"},
-		{"[1,]", "line 1 column 4"}, {"[1 2]", "line 1 column 4"}, {"[,1]", "line 1 column 2"},
-		{"[1", "line 1 column 3"}, {"{\"a\":1,}", "line 1 column 8"},
-		{"{a:1}", "line 1 column 2"}, {"{\"a\" 1}", "line 1 column 6"},
-		{"{\"a\":}", "line 1 column 6"}, {"{\"a\":1", "line 1 column 7"},
-		{"{} {}", "line 1 column 4"}, {"1\n\n,", "line 3 column 1"},
-		{"// no\n1", "line 1 column 1"}, {"\xef\xbb\xbf{}", "line 1 column 1"},
-		{"\v1", "line 1 column 1"}, {"123456789012345678901234567890123", "line 1 column 34"},
-		{"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]", "line 1 column 33"},
+		{"", "line 1 column 1"},
+		{"  ", "line 1 column 3"},
+		{"01", "line 1 column 2"},
+		{"+1", "line 1 column 1"},
+		{".5", "line 1 column 1"},
+		{"1.", "line 1 column 3"},
+		{"1e", "line 1 column 3"},
+		{"-", "line 1 column 2"},
+		{"0x10", "line 1 column 2"},
+		{"NaN", "line 1 column 1"},
+		{"Infinity", "line 1 column 1"},
+		{"tru", "line 1 column 1"},
+		{"TRUE", "line 1 column 1"},
+		{"truee", "line 1 column 5"},
+		{"'a'", "line 1 column 1"},
+		{"\"a", "line 1 column 3"},
+		{"\"a\nb\"", "line 1 column 3"},
+		{"\"\\x41\"", "line 1 column 3"},
+		{"\"\\u12g4\"", "line 1 column 6"},
+		{"\"\\u0000\"", "line 1 column 8"},
+		{"\"\\udc00\"", "line 1 column 8"},
+		{"\"\\ud800\\u0041\"", "line 1 column 14"},
+		{"\"\\ud800x\"", "line 1 column 8"},
+		{"\"\xff\"", "line 1 column 2"},
+		{"\"\xc0\x80\"", "line 1 column 2"},
+		{"\"\xe0\x80\x80\"", "line 1 column 3"},
+		{"\"\xed\xa0\x80\"", "line 1 column 3"},
+		{"\"\xf4\x90\x80\x80\"", "line 1 column 3"},
+		{"\"\xe2\x82\"", "line 1 column 4"},
+		{"[1,]", "line 1 column 4"},
+		{"[1 2]", "line 1 column 4"},
+		{"[,1]", "line 1 column 2"},
+		{"[1", "line 1 column 3"},
+		{"{\"a\":1,}", "line 1 column 8"},
+		{"{a:1}", "line 1 column 2"},
+		{"{\"a\" 1}", "line 1 column 6"},
+		{"{\"a\":}", "line 1 column 6"},
+		{"{\"a\":1", "line 1 column 7"},
+		{"{} {}", "line 1 column 4"},
+		{"1\n\n,", "line 3 column 1"},
+		{"// no\n1", "line 1 column 1"},
+		{"\xef\xbb\xbf{}", "line 1 column 1"},
+		{"\v1", "line 1 column 1"},
+		{"123456789012345678901234567890123", "line 1 column 34"},
+		{"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
+		 "line 1 column 33"},
 		{"{\"a\": 1, \"b\": 2, \"\\u0061\": 3}", "/a"},
+		{"[0, 1e999]", "/1"},
 		{"[0, {\"x/y\": {\"k\": 1, \"k\": 1}}]", "/1/x~1y/k"},
 	};
 
@@ -113,9 +154,14 @@ Test(json, equal_values_have_equal_hashes)
 	} cases[] = {
 		{"{\"a\": 1, \"b\": 2}", "{\"b\":2,\"a\":1.0}", true},
 		{"{\"a\": {\"x\": [], \"y\": 0}}", "{\"a\": {\"y\": -0, \"x\": [ ]}}", true},
-		{"\"\\u00e9\"", "\"\xc3\xa9\"", true}, {"1e3", "1000", true},
-		{"[1, 2]", "[2, 1]", false}, {"[]", "{}", false}, {"[]", "[[]]", false},
-		{"\"1\"", "1", false}, {"null", "false", false}, {"true", "false", false},
+		{"\"\\u00e9\"", "\"\xc3\xa9\"", true},
+		{"1e3", "1000", true},
+		{"[1, 2]", "[2, 1]", false},
+		{"[]", "{}", false},
+		{"[]", "[[]]", false},
+		{"\"1\"", "1", false},
+		{"null", "false", false},
+		{"true", "false", false},
 		{"{\"a\": \"b\"}", "{\"b\": \"a\"}", false},
 		{"{\"a\": 1, \"b\": 2}", "{\"a\": 2, \"b\": 1}", false},
 		{"{\"a\": {\"b\": 1}}", "{\"a\": {}, \"b\": 1}", false},
@@ -149,20 +195,22 @@ Test(json, one_key_can_be_left_out_of_the_hash)
 
 Test(json, text_is_printed_for_people)
 {
-	cJSON *value = parse("{\"n\":[1,2.5,\"x\"],\"e\":{},\"l\":[],\"o\":[{\"a\":null,\"b\":true},[]],"
-			     "\"t\":\"\\u0001\\n\\\"\\\\\xc3\xa9\",\"big\":268435456,\"z\":-0}");
+	cJSON *value = parse(
+		"{\"n\":[1,2.5,\"x\"],\"e\":{},\"l\":[],\"o\":[{\"a\":null,\"b\":true},[]],"
+		"\"t\":\"\\u0001\\n\\\"\\\\\xc3\xa9\",\"big\":268435456,\"z\":-0}");
 	size_t len;
 	char *text;
 
 	cr_assert_not_null(value);
 	cr_assert_eq(lb_json_print(value, &text, &len), 0);
 	cr_expect_eq(len, strlen(text));
-	cr_expect_str_eq(text,
-			 "{\n  \"n\": [1, 2.5, \"x\"],\n  \"e\": {},\n  \"l\": [],\n  \"o\": [\n    {\n"
-			 "      \"a\": null,\n      \"b\": true\n    },\n    []\n  ],\n"
-			 "  \"t\": \"\\u0001\\n\\\"\\\\\xc3\xa9\",\n  \"big\": 268435456,\n  \"z\": 0\n"
-			 "}\n",
-			 "%s", text);
+	cr_expect_str_eq(
+		text,
+		"{\n  \"n\": [1, 2.5, \"x\"],\n  \"e\": {},\n  \"l\": [],\n  \"o\": [\n    {\n"
+		"      \"a\": null,\n      \"b\": true\n    },\n    []\n  ],\n"
+		"  \"t\": \"\\u0001\\n\\\"\\\\\xc3\xa9\",\n  \"big\": 268435456,\n  \"z\": 0\n"
+		"}\n",
+		"%s", text);
 	free(text);
 	cJSON_Delete(value);
 }

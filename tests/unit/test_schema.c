@@ -9,56 +9,86 @@
 #include "config/port_text.h"
 #include "config/schema.h"
 
+static const struct {
+	enum lb_schema_format format;
+	const char *text;
+	bool is_allowed;
+} formats[] = {
+	{LB_FORMAT_NAME, "a", true},
+	{LB_FORMAT_NAME, "0.a_b-C", true},
+	{LB_FORMAT_NAME, "", false},
+	{LB_FORMAT_NAME, ".a", false},
+	{LB_FORMAT_NAME, "a/b", false},
+	{LB_FORMAT_NAME, "a b", false},
+	{LB_FORMAT_NAME, "\xc3\xa9", false},
+	{LB_FORMAT_ADDRESS, "192.0.2.1", true},
+	{LB_FORMAT_ADDRESS, "2001:db8::1", true},
+	{LB_FORMAT_ADDRESS, "192.0.2.1/24", false},
+	{LB_FORMAT_ADDRESS, "", false},
+	{LB_FORMAT_ADDRESS, "fe80::1%eth0", false},
+	{LB_FORMAT_ADDRESS, " 192.0.2.1", false},
+	{LB_FORMAT_ADDRESS_IPV4, "192.0.2.1", true},
+	{LB_FORMAT_ADDRESS_IPV4, "2001:db8::1", false},
+	{LB_FORMAT_ADDRESS_IPV6, "2001:db8::1", true},
+	{LB_FORMAT_ADDRESS_IPV6, "192.0.2.1", false},
+	{LB_FORMAT_PREFIX, "192.0.2.1/0", true},
+	{LB_FORMAT_PREFIX, "2001:db8::1/128", true},
+	{LB_FORMAT_PREFIX, "192.0.2.1", false},
+	{LB_FORMAT_PREFIX, "192.0.2.1/33", false},
+	{LB_FORMAT_PREFIX, "192.0.2.1/", false},
+	{LB_FORMAT_PREFIX, "192.0.2.1/ 8", false},
+	{LB_FORMAT_MAC, "02:00:00:00:00:ff", true},
+	{LB_FORMAT_MAC, "02:00:00:00:00:FF", true},
+	{LB_FORMAT_MAC, "2:0:0:0:0:f", false},
+	{LB_FORMAT_MAC, "ff:ff:ff:ff:ff:ff", false},
+	{LB_FORMAT_MAC, "02:00:00:00:00:0", false},
+	{LB_FORMAT_MAC, "", false},
+	{LB_FORMAT_PORT_RANGE, "1-65535", true},
+	{LB_FORMAT_PORT_RANGE, "5-5", true},
+	{LB_FORMAT_PORT_RANGE, "any", false},
+	{LB_FORMAT_PORT_RANGE, "0-5", false},
+	{LB_FORMAT_PORT_RANGE, "5-", false},
+	{LB_FORMAT_PORT_RANGE, "-5", false},
+	{LB_FORMAT_PORT_RANGE, "05-6", false},
+	{LB_FORMAT_PORT_RANGE, "5 - 6", false},
+	{LB_FORMAT_PORT_RANGE, "1-65536", false},
+	{LB_FORMAT_PORT_RANGE, "1-655350", false},
+	{LB_FORMAT_PORTS, "any", true},
+	{LB_FORMAT_PORTS, "ANY", false},
+	{LB_FORMAT_DEVICE, "af_xdp:eth1", true},
+	{LB_FORMAT_DEVICE, "af_xdp:a b", false},
+	{LB_FORMAT_DEVICE, "af_xdp:eth1,queue_count=2", false},
+	{LB_FORMAT_DEVICE, "af_xdp:exactly15bytes_", true},
+	{LB_FORMAT_DEVICE, "af_xdp:sixteen_bytes__x", false},
+	{LB_FORMAT_DEVICE, "0000:03:00.0", true},
+	{LB_FORMAT_DEVICE, "03:00.0", true},
+	{LB_FORMAT_DEVICE, "0000:03:00", false},
+	{LB_FORMAT_DEVICE, "0000:03:00.01", false},
+	{LB_FORMAT_DEVICE, "vdev:net_null0", true},
+	{LB_FORMAT_DEVICE, "vdev:a b", false},
+	{LB_FORMAT_LISTEN, "127.0.0.1:1", true},
+	{LB_FORMAT_LISTEN, "[::1]:65535", true},
+	{LB_FORMAT_LISTEN, "::1:80", false},
+	{LB_FORMAT_LISTEN, "[127.0.0.1]:80", false},
+	{LB_FORMAT_LISTEN, "127.0.0.1:0", false},
+	{LB_FORMAT_LISTEN, "127.0.0.1", false},
+	{LB_FORMAT_LISTEN, "127.0.0.1:80x", false},
+	{LB_FORMAT_LISTEN, ":80", false},
+	{LB_FORMAT_LISTEN, "[]:80", false},
+	{LB_FORMAT_LISTEN, "[:80", false},
+	{LB_FORMAT_SOCKET_PATH, "/run/x", true},
+	{LB_FORMAT_SOCKET_PATH, "run/x", false},
+	{LB_FORMAT_SOCKET_PATH, "/", false},
+};
+
 Test(schema, formats_take_what_they_say)
 {
-	static const struct {
-		enum lb_schema_format format;
-		const char *text;
-		bool is_allowed;
-	} cases[] = {
-		{LB_FORMAT_NAME, "a", true}, {LB_FORMAT_NAME, "0.a_b-C", true},
-		{LB_FORMAT_NAME, "", false}, {LB_FORMAT_NAME, ".a", false},
-		{LB_FORMAT_NAME, "a/b", false}, {LB_FORMAT_NAME, "a b", false},
-		{LB_FORMAT_NAME, "\xc3\xa9", false},
-		{LB_FORMAT_ADDRESS, "192.0.2.1", true}, {LB_FORMAT_ADDRESS, "2001:db8::1", true},
-		{LB_FORMAT_ADDRESS, "192.0.2.1/24", false}, {LB_FORMAT_ADDRESS, "", false},
-		{LB_FORMAT_ADDRESS, "fe80::1%eth0", false}, {LB_FORMAT_ADDRESS, " 192.0.2.1", false},
-		{LB_FORMAT_ADDRESS_IPV4, "192.0.2.1", true},
-		{LB_FORMAT_ADDRESS_IPV4, "2001:db8::1", false},
-		{LB_FORMAT_ADDRESS_IPV6, "2001:db8::1", true},
-		{LB_FORMAT_ADDRESS_IPV6, "192.0.2.1", false},
-		{LB_FORMAT_PREFIX, "192.0.2.1/0", true}, {LB_FORMAT_PREFIX, "2001:db8::1/128", true},
-		{LB_FORMAT_PREFIX, "192.0.2.1", false}, {LB_FORMAT_PREFIX, "192.0.2.1/33", false},
-		{LB_FORMAT_PREFIX, "192.0.2.1/", false}, {LB_FORMAT_PREFIX, "192.0.2.1/ 8", false},
-		{LB_FORMAT_MAC, "02:00:00:00:00:ff", true}, {LB_FORMAT_MAC, "02:00:00:00:00:FF", true},
-		{LB_FORMAT_MAC, "2:0:0:0:0:f", false}, {LB_FORMAT_MAC, "ff:ff:ff:ff:ff:ff", false},
-		{LB_FORMAT_MAC, "02:00:00:00:00:0", false}, {LB_FORMAT_MAC, "", false},
-		{LB_FORMAT_PORT_RANGE, "1-65535", true}, {LB_FORMAT_PORT_RANGE, "5-5", true},
-		{LB_FORMAT_PORT_RANGE, "any", false}, {LB_FORMAT_PORT_RANGE, "0-5", false},
-		{LB_FORMAT_PORT_RANGE, "5-", false}, {LB_FORMAT_PORT_RANGE, "-5", false},
-		{LB_FORMAT_PORT_RANGE, "05-6", false}, {LB_FORMAT_PORT_RANGE, "5 - 6", false},
-		{LB_FORMAT_PORT_RANGE, "1-65536", false}, {LB_FORMAT_PORT_RANGE, "1-655350", false},
-		{LB_FORMAT_PORTS, "any", true}, {LB_FORMAT_PORTS, "ANY", false},
-		{LB_FORMAT_DEVICE, "af_xdp:eth1", true}, {LB_FORMAT_DEVICE, "af_xdp:a b", false},
-		{LB_FORMAT_DEVICE, "af_xdp:eth1,queue_count=2", false},
-		{LB_FORMAT_DEVICE, "af_xdp:exactly15bytes_", true},
-		{LB_FORMAT_DEVICE, "af_xdp:sixteen_bytes__x", false},
-		{LB_FORMAT_DEVICE, "0000:03:00.0", true}, {LB_FORMAT_DEVICE, "03:00.0", true},
-		{LB_FORMAT_DEVICE, "0000:03:00", false}, {LB_FORMAT_DEVICE, "0000:03:00.01", false},
-		{LB_FORMAT_DEVICE, "vdev:net_null0", true}, {LB_FORMAT_DEVICE, "vdev:a b", false},
-		{LB_FORMAT_LISTEN, "127.0.0.1:1", true}, {LB_FORMAT_LISTEN, "[::1]:65535", true},
-		{LB_FORMAT_LISTEN, "::1:80", false}, {LB_FORMAT_LISTEN, "[127.0.0.1]:80", false},
-		{LB_FORMAT_LISTEN, "127.0.0.1:0", false}, {LB_FORMAT_LISTEN, "127.0.0.1", false},
-		{LB_FORMAT_LISTEN, "127.0.0.1:80x", false}, {LB_FORMAT_LISTEN, ":80", false},
-		{LB_FORMAT_LISTEN, "[]:80", false}, {LB_FORMAT_LISTEN, "[:80", false},
-		{LB_FORMAT_SOCKET_PATH, "/run/x", true}, {LB_FORMAT_SOCKET_PATH, "run/x", false},
-		{LB_FORMAT_SOCKET_PATH, "/", false},
-	};
 	const char *allowed;
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		cr_expect_eq(lb_schema_has_format(cases[i].format, cases[i].text, &allowed),
-			     cases[i].is_allowed, "case %d \"%s\"", cases[i].format, cases[i].text);
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+		cr_expect_eq(lb_schema_has_format(formats[i].format, formats[i].text, &allowed),
+			     formats[i].is_allowed, "case %d \"%s\"", formats[i].format,
+			     formats[i].text);
 }
 
 /* Walks the tables: a default that its own schema refuses would be refused when written down. */
@@ -94,7 +124,8 @@ Test(schema, every_default_is_allowed)
 
 Test(schema, what_is_absent_or_not_allowed_reads_as_its_default)
 {
-	cJSON *real = cJSON_Parse("{\"name\": \"a b\", \"weight\": 70000, \"admin_state\": \"drain\"}");
+	cJSON *real = cJSON_Parse(
+		"{\"name\": \"a b\", \"weight\": 70000, \"admin_state\": \"drain\"}");
 	const struct lb_schema *schema = &lb_schema_real_server;
 
 	cr_expect_eq(lb_schema_int(schema, real, "weight"), 1);
@@ -116,7 +147,8 @@ Test(schema, the_embedded_contract_is_json)
 	cr_expect_eq(strlen(lb_openapi_json), lb_openapi_json_bytes);
 	cr_assert_eq(lb_json_parse(lb_openapi_json, lb_openapi_json_bytes, &contract, errors), 0,
 		     "%s", errors->item[0].what);
-	cr_expect_str_eq(cJSON_GetObjectItemCaseSensitive(contract, "openapi")->valuestring, "3.1.0");
+	cr_expect_str_eq(cJSON_GetObjectItemCaseSensitive(contract, "openapi")->valuestring,
+			 "3.1.0");
 	cJSON_Delete(contract);
 	free(errors);
 }
