@@ -57,7 +57,8 @@ void lb_reconcile_destroy(struct lb_reconcile *r);
 int lb_reconcile_config(struct lb_reconcile *r, const struct lb_config *next, uint64_t now_ms,
 			struct lb_cmd_list *out, struct lb_error *err);
 
-/* A probe's outcome. `reason` is a string with static lifetime. Unknown probes are ignored. */
+/* What health says of a probe; the same state again brings only another reason. `reason` has static
+ * lifetime and is empty for a plain up. Unknown probes are ignored. */
 int lb_reconcile_verdict(struct lb_reconcile *r, uint32_t probe, enum lb_health_state state,
 			 const char *reason, uint64_t now_ms, struct lb_cmd_list *out);
 
@@ -122,7 +123,7 @@ bool lb_reconcile_next_probe(const struct lb_reconcile *r, uint32_t *cursor,
 struct lb_real_status {
 	enum lb_health_state state;
 	enum lb_admin_state admin_state; /* weight 0 counts as drain */
-	char reason[LB_REASON_MAX];	 /* of a state that is not up; else empty */
+	char reason[LB_REASON_MAX];	 /* why it is not up, or why an up one cannot be asked */
 	uint64_t since_ms;
 	uint32_t real_id;
 	uint32_t machine_id;

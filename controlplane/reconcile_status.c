@@ -67,12 +67,25 @@ static void probe_reason(const struct lb_reconcile *r, uint32_t probe, struct lb
 {
 	const struct lb_probe_key *key = lb_ids_key(r->reg.of[LB_ID_PROBE], probe);
 	const struct lb_probe_state *p = &r->probes[probe];
-	const char *why = p->state == LB_HEALTH_CHECKING ? "no verdict yet" : p->reason;
+	const char *why = p->reason[0] == '\0' ? "no verdict yet" : p->reason;
 
 	if (lb_availability_is_icmp(r, probe))
 		snprintf(out->reason, sizeof(out->reason), "icmp: %s", why);
 	else
 		snprintf(out->reason, sizeof(out->reason), "tcp port %u: %s", key->port, why);
+}
+
+/* An up server with a reason: it was up when this host stopped being able to ask. */
+static void explain_up(const struct lb_reconcile *r, uint32_t target, struct lb_real_status *out)
+{
+	const uint32_t *probes;
+	uint32_t n = lb_adjacent(&r->wanted.target_probes, target, &probes);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (r->probes[probes[i]].reason[0] != '\0') {
+			probe_reason(r, probes[i], out);
+			return;
+		}
 }
 
 /* The first thing that keeps the target from being up: the machine's ICMP, its next hop, then the
@@ -85,8 +98,10 @@ static void explain(const struct lb_reconcile *r, uint32_t target, struct lb_rea
 	uint32_t n;
 
 	out->reason[0] = '\0';
-	if (state == LB_HEALTH_UP)
+	if (state == LB_HEALTH_UP) {
+		explain_up(r, target, out);
 		return;
+	}
 	n = lb_adjacent(&r->wanted.machine_probes, machine, &probes);
 	for (uint32_t i = 0; i < n && r->machines[machine].n_icmp_down > 0; i++)
 		if (lb_availability_is_icmp(r, probes[i]) &&

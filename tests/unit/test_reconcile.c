@@ -366,7 +366,10 @@ static void take_verdict(struct rig *g)
 		return;
 	spec = &g->twin.probes[test_random_below(&g->random, g->twin.n)].spec;
 	spec->initial = test_random_below(&g->random, 3) ? LB_HEALTH_UP : LB_HEALTH_DOWN;
-	cr_assert_eq(lb_reconcile_verdict(g->r, spec->id, spec->initial, "told so", 2, &g->list), 0);
+	cr_assert_eq(lb_reconcile_verdict(g->r, spec->id, spec->initial,
+					  spec->initial == LB_HEALTH_UP ? "" : "told so", 2,
+					  &g->list),
+		     0);
 	publish(g);
 }
 
