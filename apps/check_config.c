@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "config/config_load.h"
+#include "health/monitor.h"
 #include "store.h"
 
 static void print_list(const struct lb_error_list *list, const char *word, FILE *out)
@@ -13,6 +14,22 @@ static void print_list(const struct lb_error_list *list, const char *word, FILE 
 		fprintf(out, "%s%s\n", word, lb_error_format(&list->item[i], line));
 	if (list->n_more > 0)
 		fprintf(out, "%sand %u more\n", word, list->n_more);
+}
+
+static void print_summary(const char *path, const struct lb_config *cfg, FILE *out)
+{
+	fprintf(out, "%s is valid, virtual services: %u, server pools: %u, interfaces: %u\n", path,
+		cfg->n_services, cfg->n_pools, cfg->node.n_interfaces);
+	for (uint32_t i = 0; i < cfg->n_monitors; i++) {
+		const struct lb_monitor m = {
+			.interval_ms = cfg->monitors[i].interval_ms,
+			.timeout_ms = cfg->monitors[i].timeout_ms,
+			.fall = cfg->monitors[i].fall,
+		};
+
+		fprintf(out, "monitor %s: a server that stops answering is down within %llu ms\n",
+			cfg->monitors[i].name, (unsigned long long)lb_monitor_detection_ms(&m));
+	}
 }
 
 static int check_text(const char *path, const char *text, size_t len, FILE *out)
@@ -29,8 +46,7 @@ static int check_text(const char *path, const char *text, size_t len, FILE *out)
 	print_list(&lists[0], "", out);
 	print_list(&lists[1], "warning: ", out);
 	if (cfg != NULL)
-		fprintf(out, "%s is valid, virtual services: %u, server pools: %u, interfaces: %u\n",
-			path, cfg->n_services, cfg->n_pools, cfg->node.n_interfaces);
+		print_summary(path, cfg, out);
 	status = cfg != NULL ? 0 : 2;
 	free(lists);
 	lb_config_free(cfg);

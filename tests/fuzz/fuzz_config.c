@@ -27,8 +27,8 @@ static void check_complaints(const struct lb_error_list *list)
 
 	for (uint32_t i = 0; i < list->n; i++) {
 		cJSON *value = cJSON_CreateString(lb_error_format(&list->item[i], line));
-		size_t len;
-		char *text;
+		size_t len = 0;
+		char *text = NULL;
 
 		require(strchr(line, '\n') == NULL, "a complaint is one line");
 		require(list->item[i].what[0] != '\0', "a complaint says something");
@@ -44,8 +44,8 @@ static void check_round_trip(const struct lb_document *doc, bool is_valid)
 	struct lb_error_list *errors = calloc(1, sizeof(*errors));
 	struct lb_document *again;
 	struct lb_config *cfg;
-	size_t len;
-	char *text;
+	size_t len = 0;
+	char *text = NULL;
 
 	require(errors != NULL && lb_document_print(doc, &text, &len) == 0, "memory");
 	require(lb_document_parse(text, len, &again, errors) == 0, "what was printed can be read");

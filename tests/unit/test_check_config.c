@@ -26,7 +26,8 @@ Test(check_config, a_valid_file_is_summed_up)
 
 	cr_expect_eq(check(CONFIGS_DIR "/exchange-2010.json", &text), 0);
 	cr_expect_str_eq(text, CONFIGS_DIR "/exchange-2010.json is valid, virtual services: 3, "
-					   "server pools: 1, interfaces: 1\n");
+					   "server pools: 1, interfaces: 1\nmonitor cas-port: a "
+					   "server that stops answering is down within 950 ms\n");
 	free(text);
 }
 

@@ -10,6 +10,7 @@
 #include <criterion/criterion.h>
 
 #include "config/config_load.h"
+#include "config/schema.h"
 
 #define FILES_MIN 6
 #define BAD_FILES_MIN 30
@@ -321,5 +322,66 @@ Test(config, more_errors_than_the_list_holds_are_counted)
 	cr_expect_null(load_text(text));
 	cr_expect_eq(errors.n, LB_ERRORS_MAX);
 	cr_expect_eq(errors.n_more, 50);
+	free(text);
+}
+
+/* Keys of the contract that a document uses; the tables are constant, so a key is its address. */
+#define KEYS_MAX 256
+
+struct key_set {
+	const struct lb_schema_key *key[KEYS_MAX];
+	size_t n;
+};
+
+static void add_key(struct key_set *set, const struct lb_schema_key *key)
+{
+	for (size_t i = 0; i < set->n; i++)
+		if (set->key[i] == key)
+			return;
+	cr_assert_lt(set->n, KEYS_MAX);
+	set->key[set->n++] = key;
+}
+
+/* `value` NULL: all keys that there are. */
+static void collect_keys(struct key_set *set, const struct lb_schema *schema, const cJSON *value)
+{
+	const cJSON *entry;
+
+	for (uint32_t i = 0; i < schema->n_keys; i++) {
+		const struct lb_schema_key *key = &schema->keys[i];
+		const cJSON *member = cJSON_GetObjectItemCaseSensitive(value, key->name);
+
+		if (value != NULL && member == NULL)
+			continue;
+		add_key(set, key);
+		collect_keys(set, key->schema, member);
+	}
+	for (uint32_t i = 0; i < schema->n_options; i++)
+		if (value == NULL || cJSON_IsObject(value))
+			collect_keys(set, schema->options[i], value);
+	if (schema->type == LB_SCHEMA_ARRAY && value == NULL)
+		collect_keys(set, schema->items, NULL);
+	if (schema->type == LB_SCHEMA_ARRAY)
+		cJSON_ArrayForEach(entry, value) collect_keys(set, schema->items, entry);
+}
+
+Test(config, the_full_example_has_every_key)
+{
+	struct key_set used = {.n = 0}, all = {.n = 0};
+	size_t len;
+	char *text = read_file(CONFIGS_DIR "/full.json", &len);
+	cJSON *full = cJSON_ParseWithLength(text, len);
+
+	collect_keys(&used, &lb_schema_configuration, full);
+	collect_keys(&all, &lb_schema_configuration, NULL);
+	cr_expect_gt(all.n, 80);
+	for (size_t i = 0; i < all.n; i++) {
+		bool is_used = false;
+
+		for (size_t k = 0; k < used.n; k++)
+			is_used |= used.key[k] == all.key[i];
+		cr_expect(is_used, "%s", all.key[i]->name);
+	}
+	cJSON_Delete(full);
 	free(text);
 }
