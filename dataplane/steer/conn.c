@@ -340,6 +340,7 @@ static uint16_t pick_source(struct lb_steer *st, const struct lb_conn_request *r
 	uint32_t id = st->services[rq->slot]->nat_source_id;
 	const struct lb_nat_source *src = st->nat_sources[id];
 	struct lb_nat_cursor *cursor;
+	const struct lb_nat_share share = {st->worker, st->n_workers, st->seed};
 	uint8_t proto = (uint8_t)lb_key_proto(rq->key);
 
 	if (src == NULL)
@@ -348,8 +349,7 @@ static uint16_t pick_source(struct lb_steer *st, const struct lb_conn_request *r
 	for (uint32_t i = 0; i < LB_NAT_TRIES; i++) {
 		struct lb_nat_candidate c;
 
-		if (!lb_nat_source_next(src, cursor, rq->key->is_v6, st->worker, st->n_workers,
-					st->seed, &c))
+		if (!lb_nat_source_next(src, cursor, rq->key->is_v6, &share, &c))
 			return 0;
 		to_server->src = c.addr->addr;
 		to_server->sport_be = c.port_be;

@@ -2,8 +2,9 @@
  *
  * The cycle has `total` places, the address running fastest, so that neighbours differ in their
  * address and a port of one address rests for as long as it can. The walk steps by a prime above
- * every possible `total`, never a multiple of the number of addresses: whatever the source's size is now, and also after its object has been
- * replaced by one of another size under the same cursor, the step has no divisor in common with it.
+ * every possible `total`, never a multiple of the number of addresses: whatever the source's size
+ * is now, and also after its object has been replaced by one of another size under the same
+ * cursor, the step has no divisor in common with it.
  */
 #include "steer/nat_source.h"
 
@@ -21,33 +22,32 @@ static uint32_t port_count(const struct lb_nat_source *src)
 }
 
 /* The ports first + worker, first + worker + n_workers, ... */
-static uint32_t own_port_count(const struct lb_nat_source *src, uint32_t worker, uint32_t n_workers)
+static uint32_t own_port_count(const struct lb_nat_source *src, const struct lb_nat_share *share)
 {
 	uint32_t n = port_count(src);
 
-	return n > worker ? (n - worker - 1) / n_workers + 1 : 0;
+	return n > share->worker ? (n - share->worker - 1) / share->n_workers + 1 : 0;
 }
 
 bool lb_nat_source_next(const struct lb_nat_source *src, struct lb_nat_cursor *cursor, bool is_v6,
-			uint32_t worker, uint32_t n_workers, uint64_t seed,
-			struct lb_nat_candidate *out)
+			const struct lb_nat_share *share, struct lb_nat_candidate *out)
 {
 	const struct lb_nat_addr *addrs = is_v6 ? src->v6 : src->v4;
 	uint32_t n_addrs = is_v6 ? src->n_v6 : src->n_v4;
-	uint32_t total = n_addrs * own_port_count(src, worker, n_workers);
+	uint32_t total = n_addrs * own_port_count(src, share);
 	uint32_t port_idx;
 
-	assert(worker < n_workers && src->first_port <= src->last_port);
+	assert(share->worker < share->n_workers && src->first_port <= src->last_port);
 	if (total == 0)
 		return false;
 	if (!cursor->is_started) {
-		uint64_t place = (uint64_t)addrs[0].id << 32 | (uint64_t)worker << 1 | is_v6;
+		uint64_t place = (uint64_t)addrs[0].id << 32 | (uint64_t)share->worker << 1 | is_v6;
 
-		cursor->next = (uint32_t)lb_hash_mix(seed ^ lb_hash_mix(place + 1));
+		cursor->next = (uint32_t)lb_hash_mix(share->seed ^ lb_hash_mix(place + 1));
 		cursor->is_started = 1;
 	}
 	cursor->next = (uint32_t)(((uint64_t)cursor->next + STEP) % total);
-	port_idx = cursor->next / n_addrs * n_workers + worker;
+	port_idx = cursor->next / n_addrs * share->n_workers + share->worker;
 	out->addr = &addrs[cursor->next % n_addrs];
 	out->port_be = rte_cpu_to_be_16((uint16_t)(src->first_port + port_idx));
 	return true;

@@ -23,17 +23,23 @@ struct lb_nat_cursor {
 	uint32_t is_started;
 };
 
+/* Whose ports the walk may use. */
+struct lb_nat_share {
+	uint32_t worker;
+	uint32_t n_workers;
+	uint64_t seed; /* decides where a cursor starts */
+};
+
 struct lb_nat_candidate {
 	const struct lb_nat_addr *addr;
 	rte_be16_t port_be;
 };
 
-/* The next candidate; each (address, port) of this worker comes once before one comes again, and two
- * in a row differ in the address where there are several. A zeroed cursor starts anew. `src` may be
- * replaced under the cursor. */
+/* The next candidate; each (address, port) of this worker comes once before one comes again, and
+ * two in a row differ in the address where there are several. A zeroed cursor starts anew. `src`
+ * may be replaced under the cursor. */
 bool lb_nat_source_next(const struct lb_nat_source *src, struct lb_nat_cursor *cursor, bool is_v6,
-			uint32_t worker, uint32_t n_workers, uint64_t seed,
-			struct lb_nat_candidate *out);
+			const struct lb_nat_share *share, struct lb_nat_candidate *out);
 
 /* The worker that owns a port of this source; UINT32_MAX: not a port of it. */
 uint32_t lb_nat_source_owner(const struct lb_nat_source *src, rte_be16_t port_be,

@@ -2,8 +2,8 @@
  *
  * Role     what the tables keyed by packet contents use, so that nobody outside can choose keys
  *          that collide
- * Shape    multilinear: the upper half of k0 + k1*w1 + ... + kn*wn mod 2^128 with 128-bit keys, then
- *          a fixed bijection. Over a random seed any two different inputs of one length give
+ * Shape    multilinear: the upper half of k0 + k1*w1 + ... + kn*wn mod 2^128 with 128-bit keys,
+ *          then a fixed bijection. Over a random seed any two different inputs of one length give
  *          independent, uniform values (pairwise collisions in b bits: 2^-b); the bijection keeps
  *          that and scatters regular inputs (addresses in a row)
  * Units    none

@@ -30,15 +30,17 @@ static void expect_exact(const struct lb_nat_source *src, bool is_v6, uint32_t w
 	for (uint32_t i = 0; i < n_ports; i++)
 		own += i % n_workers == worker;
 	if (own == 0) {
-		cr_assert_not(lb_nat_source_next(src, &cursor, is_v6, worker, n_workers, seed, &c));
+		cr_assert_not(lb_nat_source_next(
+			src, &cursor, is_v6, &(struct lb_nat_share){worker, n_workers, seed}, &c));
 		return;
 	}
 	for (uint8_t round = 1; round <= 2; round++) {
 		for (uint32_t i = 0; i < own * n_addrs; i++) {
 			uint32_t addr, port;
 
-			cr_assert(lb_nat_source_next(src, &cursor, is_v6, worker, n_workers, seed,
-						     &c));
+			cr_assert(lb_nat_source_next(
+				src, &cursor, is_v6,
+				&(struct lb_nat_share){worker, n_workers, seed}, &c));
 			addr = (uint32_t)(c.addr - addrs);
 			port = rte_be_to_cpu_16(c.port_be);
 			cr_assert_lt(addr, n_addrs);
@@ -101,8 +103,8 @@ Test(nat_source, a_family_without_addresses_has_no_candidate)
 	struct lb_nat_cursor cursor = {0};
 	struct lb_nat_candidate c;
 
-	cr_expect_not(lb_nat_source_next(&src, &cursor, true, 0, 1, 1, &c));
-	cr_expect(lb_nat_source_next(&src, &cursor, false, 0, 1, 1, &c));
+	cr_expect_not(lb_nat_source_next(&src, &cursor, true, &(struct lb_nat_share){0, 1, 1}, &c));
+	cr_expect(lb_nat_source_next(&src, &cursor, false, &(struct lb_nat_share){0, 1, 1}, &c));
 }
 
 Test(nat_source, two_in_a_row_differ_in_address)
@@ -112,9 +114,11 @@ Test(nat_source, two_in_a_row_differ_in_address)
 		struct lb_nat_cursor cursor = {0};
 		struct lb_nat_candidate a, b;
 
-		cr_assert(lb_nat_source_next(&src, &cursor, false, 0, 2, n, &a));
+		cr_assert(lb_nat_source_next(&src, &cursor, false, &(struct lb_nat_share){0, 2, n},
+					     &a));
 		for (int i = 0; i < 500; i++) {
-			cr_assert(lb_nat_source_next(&src, &cursor, false, 0, 2, n, &b));
+			cr_assert(lb_nat_source_next(&src, &cursor, false,
+						     &(struct lb_nat_share){0, 2, n}, &b));
 			cr_assert_neq(a.addr, b.addr, "%u addresses, step %d", n, i);
 			a = b;
 		}
@@ -130,9 +134,10 @@ Test(nat_source, the_seed_and_the_worker_decide_the_start)
 		struct lb_nat_cursor cursor[3] = {{0}};
 		struct lb_nat_candidate a, b, c;
 
-		lb_nat_source_next(&src, &cursor[0], false, 0, 2, seed, &a);
-		lb_nat_source_next(&src, &cursor[1], false, 0, 2, seed, &b);
-		lb_nat_source_next(&src, &cursor[2], false, 0, 2, seed + 1, &c);
+		lb_nat_source_next(&src, &cursor[0], false, &(struct lb_nat_share){0, 2, seed}, &a);
+		lb_nat_source_next(&src, &cursor[1], false, &(struct lb_nat_share){0, 2, seed}, &b);
+		lb_nat_source_next(&src, &cursor[2], false, &(struct lb_nat_share){0, 2, seed + 1},
+				   &c);
 		cr_assert_eq(a.port_be, b.port_be, "the same seed has to start at the same place");
 		same += a.port_be == c.port_be;
 	}
@@ -148,9 +153,9 @@ Test(nat_source, a_smaller_source_under_the_same_cursor_is_walked_exactly)
 	uint32_t seen[3][5] = {{0}};
 
 	for (int i = 0; i < 1000; i++)
-		lb_nat_source_next(&large, &cursor, false, 0, 1, 9, &c);
+		lb_nat_source_next(&large, &cursor, false, &(struct lb_nat_share){0, 1, 9}, &c);
 	for (int i = 0; i < 15; i++) {
-		lb_nat_source_next(&small, &cursor, false, 0, 1, 9, &c);
+		lb_nat_source_next(&small, &cursor, false, &(struct lb_nat_share){0, 1, 9}, &c);
 		seen[c.addr - small.v4][rte_be_to_cpu_16(c.port_be) - 10000]++;
 	}
 	for (int a = 0; a < 3; a++) {
