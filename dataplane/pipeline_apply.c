@@ -137,6 +137,8 @@ void lb_pipeline_apply(struct lb_pipeline *pl, const struct lb_cmd *cmd)
 	case LB_CMD_MACHINE:
 		assert(cmd->idx < LB_MACHINES_MAX);
 		st->machine_generation[cmd->idx] = (uint16_t)cmd->value;
+		if (st->persist != NULL)
+			lb_persist_set_generation(st->persist, cmd->idx, (uint32_t)cmd->value);
 		break;
 	case LB_CMD_NEXT_HOP:
 		assert(cmd->idx < LB_NEXT_HOP_LEARNED);
