@@ -1,5 +1,6 @@
 #include "runtime/eal_boot.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -14,8 +15,8 @@
 
 #define MIB (UINT64_C(1) << 20)
 #define HUGEPAGES_DIR "/sys/kernel/mm/hugepages"
-#define NO_HUGE_MIN_MIB 64u /* EAL's own default without huge pages */
-#define LCORES_TEXT_MAX 4096
+#define NO_HUGE_MIN_MIB 64u   /* EAL's own default without huge pages */
+#define LCORES_TEXT_MAX 16384 /* CPU_SETSIZE numbers and LB_WORKERS_MAX pairs fit */
 
 static uint64_t free_hugepages_of(const char *size_dir)
 {
@@ -77,22 +78,22 @@ static bool user_gave(const struct lb_eal_request *req, const char *const *optio
 	return false;
 }
 
-__attribute__((format(printf, 2, 3))) static int add_arg(struct lb_eal *eal, const char *fmt, ...)
+/* LB_EAL_ARGS_MAX has room for all that we add and a NULL behind it. */
+__attribute__((format(printf, 2, 3))) static void add_arg(struct lb_eal *eal, const char *fmt, ...)
 {
 	va_list ap;
+	char *text;
 	int n;
 
-	if (eal->n_args == (int)LB_EAL_ARGS_MAX - 1)
-		return -E2BIG; /* the last place stays NULL, as main() would have it */
 	va_start(ap, fmt);
-	n = vasprintf(&eal->args[eal->n_args], fmt, ap);
+	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
 	if (n < 0) {
-		eal->args[eal->n_args] = NULL;
-		return -ENOMEM;
+		eal->is_out_of_memory = true;
+		return;
 	}
-	eal->n_args++;
-	return 0;
+	assert(eal->n_args < (int)LB_EAL_ARGS_MAX - 1);
+	eal->args[eal->n_args++] = text;
 }
 
 __attribute__((format(printf, 2, 3))) static void add_note(struct lb_eal *eal, const char *fmt, ...)
@@ -160,7 +161,7 @@ static void take_all_cores_but_one(const struct lb_eal_machine *machine, struct 
 }
 
 /* Main lcore on whatever the workers leave; on their cores too when they leave nothing. */
-static int add_lcores(struct lb_eal *eal, const struct lb_eal_machine *machine)
+static void add_lcores(struct lb_eal *eal, const struct lb_eal_machine *machine)
 {
 	cpu_set_t control = machine->cores;
 	char text[LCORES_TEXT_MAX], cores[LCORES_TEXT_MAX / 2];
@@ -176,28 +177,25 @@ static int add_lcores(struct lb_eal *eal, const struct lb_eal_machine *machine)
 	n = (size_t)snprintf(text, sizeof(text), "0@(%s)", cores);
 	for (uint32_t w = 0; w < eal->n_workers && n < sizeof(text); w++)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, ",%u@%u", w + 1, eal->cores[w]);
-	return n < sizeof(text) ? add_arg(eal, "--lcores=%s", text) : -E2BIG;
+	add_arg(eal, "--lcores=%s", text);
 }
 
-static int add_no_huge(const struct lb_eal_request *req, struct lb_eal *eal, bool is_users)
+static void add_no_huge(const struct lb_eal_request *req, struct lb_eal *eal, bool is_users)
 {
 	static const char *const size[] = {"-m", "--socket-mem", NULL};
 	static const char *const shconf[] = {"--no-shconf", NULL};
 	uint32_t mib = req->memory_mib > NO_HUGE_MIN_MIB ? req->memory_mib : NO_HUGE_MIN_MIB;
-	int rc = 0;
 
 	eal->is_no_huge = true;
 	if (!is_users)
-		rc = add_arg(eal, "--no-huge");
+		add_arg(eal, "--no-huge");
 	/* No secondary process is served, so nothing has to be shared by files. */
-	if (rc == 0 && !user_gave(req, shconf))
-		rc = add_arg(eal, "--no-shconf");
-	if (rc == 0 && !user_gave(req, size)) {
-		rc = add_arg(eal, "-m");
-		if (rc == 0)
-			rc = add_arg(eal, "%u", mib);
+	if (!user_gave(req, shconf))
+		add_arg(eal, "--no-shconf");
+	if (!user_gave(req, size)) {
+		add_arg(eal, "-m");
+		add_arg(eal, "%u", mib);
 	}
-	return rc;
 }
 
 static int add_memory(const struct lb_eal_request *req, const struct lb_eal_machine *machine,
@@ -213,12 +211,16 @@ static int add_memory(const struct lb_eal_request *req, const struct lb_eal_mach
 					   "--socket-limit",
 					   NULL};
 
-	if (user_gave(req, no_huge))
-		return add_no_huge(req, eal, true);
+	if (user_gave(req, no_huge)) {
+		add_no_huge(req, eal, true);
+		return 0;
+	}
 	if (user_gave(req, huge))
 		return 0;
-	if (machine->hugepage_bytes >= req->memory_mib * MIB)
-		return add_arg(eal, "--in-memory");
+	if (machine->hugepage_bytes >= req->memory_mib * MIB) {
+		add_arg(eal, "--in-memory");
+		return 0;
+	}
 	if (req->n_pci > 0)
 		return lb_error_set(
 			err, -ENOMEM, "hugepages",
@@ -230,14 +232,14 @@ static int add_memory(const struct lb_eal_request *req, const struct lb_eal_mach
 		 "%" PRIu64 " MiB of huge pages are free, %u MiB would be needed: running without "
 		 "them\n",
 		 machine->hugepage_bytes / MIB, req->memory_mib);
-	return add_no_huge(req, eal, false);
+	add_no_huge(req, eal, false);
+	return 0;
 }
 
 static int add_devices(const struct lb_eal_request *req, struct lb_eal *eal, struct lb_error *err)
 {
 	static const char *const no_pci[] = {"--no-pci", NULL};
 	static const char *const lists[] = {"-a", "--allow", "-b", "--block", "--no-pci", NULL};
-	int rc = 0;
 
 	if (req->n_pci > 0 && user_gave(req, no_pci))
 		return lb_error_set(err, -EINVAL, "--no-pci",
@@ -247,13 +249,12 @@ static int add_devices(const struct lb_eal_request *req, struct lb_eal *eal, str
 		return 0;
 	/* Only what the configuration names is touched. */
 	if (req->n_pci == 0)
-		return add_arg(eal, "--no-pci");
-	for (size_t i = 0; i < req->n_pci && rc == 0; i++) {
-		rc = add_arg(eal, "-a");
-		if (rc == 0)
-			rc = add_arg(eal, "%s", req->pci[i]);
+		add_arg(eal, "--no-pci");
+	for (size_t i = 0; i < req->n_pci; i++) {
+		add_arg(eal, "-a");
+		add_arg(eal, "%s", req->pci[i]);
 	}
-	return rc;
+	return 0;
 }
 
 static int check_user_args(const struct lb_eal_request *req, struct lb_error *err)
@@ -277,23 +278,20 @@ static int add_all(const struct lb_eal_request *req, const struct lb_eal_machine
 		   struct lb_eal *eal, struct lb_error *err)
 {
 	static const char *const prefix[] = {"--file-prefix", NULL};
-	int rc = add_arg(eal, "%s", req->program);
+	int rc;
 
-	if (rc == 0)
-		rc = add_lcores(eal, machine);
-	if (rc == 0 && !user_gave(req, prefix))
-		rc = add_arg(eal, "--file-prefix=ballast-%u", machine->pid);
+	add_arg(eal, "%s", req->program);
+	add_lcores(eal, machine);
+	if (!user_gave(req, prefix))
+		add_arg(eal, "--file-prefix=ballast-%u", machine->pid);
 	/* EAL's progress is nobody's business; its complaints are. Telemetry would open a socket. */
-	if (rc == 0)
-		rc = add_arg(eal, "--log-level=warning");
-	if (rc == 0)
-		rc = add_arg(eal, "--no-telemetry");
-	if (rc == 0)
-		rc = add_memory(req, machine, eal, err);
+	add_arg(eal, "--log-level=warning");
+	add_arg(eal, "--no-telemetry");
+	rc = add_memory(req, machine, eal, err);
 	if (rc == 0)
 		rc = add_devices(req, eal, err);
-	for (size_t i = 0; i < req->n_user_args && rc == 0; i++)
-		rc = add_arg(eal, "%s", req->user_args[i]);
+	for (size_t i = 0; i < req->n_user_args; i++)
+		add_arg(eal, "%s", req->user_args[i]);
 	return rc;
 }
 
@@ -310,10 +308,10 @@ int lb_eal_plan(const struct lb_eal_request *req, const struct lb_eal_machine *m
 		rc = take_named_cores(req, machine, out, err);
 	else
 		take_all_cores_but_one(machine, out);
-	if (rc == 0) {
-		lb_error_set(err, 0, "--", "the arguments for EAL do not fit");
+	if (rc == 0)
 		rc = add_all(req, machine, out, err);
-	}
+	if (rc == 0 && out->is_out_of_memory)
+		rc = lb_error_set(err, -ENOMEM, "--", "no memory for the arguments of EAL");
 	if (rc != 0)
 		lb_eal_plan_free(out);
 	return rc;
@@ -326,6 +324,20 @@ void lb_eal_plan_free(struct lb_eal *eal)
 	eal->n_args = 0;
 }
 
+/* EAL makes a folder per prefix and leaves it. Without shared files it stays empty: gone at once, so
+ * that a killed process leaves nothing either. One with files in it stays. */
+static void remove_runtime_dir(void)
+{
+	char path[256], *slash;
+
+	snprintf(path, sizeof(path), "%s", rte_eal_get_runtime_dir());
+	slash = strrchr(path, '/');
+	if (slash == NULL || rmdir(path) != 0)
+		return;
+	*slash = '\0';
+	(void)rmdir(path);
+}
+
 int lb_eal_start(struct lb_eal *eal, struct lb_error *err)
 {
 	memcpy(eal->argv, eal->args, sizeof(eal->argv));
@@ -333,22 +345,13 @@ int lb_eal_start(struct lb_eal *eal, struct lb_error *err)
 		return lb_error_set(err, -EIO, "EAL",
 				    "DPDK did not start (%s); what it wrote above says why",
 				    rte_strerror(rte_errno));
-	snprintf(eal->runtime_dir, sizeof(eal->runtime_dir), "%s", rte_eal_get_runtime_dir());
+	remove_runtime_dir();
 	return 0;
 }
 
 void lb_eal_end(struct lb_eal *eal)
 {
-	char *slash;
-
 	rte_eal_cleanup();
-	/* EAL makes a folder per prefix and leaves it; both may well be another's and not empty. */
-	if (eal->runtime_dir[0] != '\0' && rmdir(eal->runtime_dir) == 0) {
-		slash = strrchr(eal->runtime_dir, '/');
-		if (slash != NULL) {
-			*slash = '\0';
-			(void)rmdir(eal->runtime_dir);
-		}
-	}
+	remove_runtime_dir();
 	lb_eal_plan_free(eal);
 }

@@ -22,7 +22,7 @@
 #include "lb/limits.h"
 
 #define LB_EAL_USER_ARGS_MAX 128u
-#define LB_EAL_ARGS_MAX (LB_EAL_USER_ARGS_MAX + LB_IFACES_MAX + 16u)
+#define LB_EAL_ARGS_MAX (LB_EAL_USER_ARGS_MAX + 2u * LB_IFACES_MAX + 16u)
 #define LB_EAL_NOTES_MAX 512u
 
 struct lb_eal_request {
@@ -46,11 +46,11 @@ struct lb_eal {
 	char *args[LB_EAL_ARGS_MAX]; /* owned */
 	char *argv[LB_EAL_ARGS_MAX]; /* the same for EAL, which moves them about */
 	int n_args;
+	bool is_out_of_memory;          /* an argument is missing */
 	uint32_t cores[LB_WORKERS_MAX]; /* of the workers */
 	uint32_t n_workers;
 	bool is_no_huge;
 	char notes[LB_EAL_NOTES_MAX]; /* what was decided without being asked; may be empty */
-	char runtime_dir[256];
 };
 
 void lb_eal_look_at_machine(struct lb_eal_machine *out);

@@ -8,7 +8,7 @@
  * Limits   a view is contiguous: an mbuf of several segments is joined when it fits into the
  *          first one, otherwise lb_view_make refuses it (drop_too_large)
  * Errors   false
- * Tests    tests/eal/test_mbuf_view.c
+ * Tests    tests/eal/test_dataplane.c
  */
 #ifndef LB_MBUF_VIEW_H
 #define LB_MBUF_VIEW_H
