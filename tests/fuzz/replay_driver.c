@@ -1,7 +1,8 @@
 /* Runs a fuzz target over files without libFuzzer, so that every build replays the corpus.
  *
- * replay_driver [--vary] PATH...: each file, or each file of each folder, once; with --vary also
- * every shorter beginning of it and every byte of it changed in a few ways, the same in each run.
+ * replay_driver [--vary | --as-is] PATH...: each file, or each file of each folder, once; behind
+ * --vary also every shorter beginning of it and every byte of it changed in a few ways, the same in
+ * each run, until --as-is.
  * At most FILE_BYTES_MAX bytes of a file count, and the first VARY_BYTES_MAX of them are varied.
  */
 #include <dirent.h>
@@ -109,6 +110,10 @@ int main(int argc, char **argv)
 
 		if (strcmp(argv[i], "--vary") == 0) {
 			has_variants = true;
+			continue;
+		}
+		if (strcmp(argv[i], "--as-is") == 0) {
+			has_variants = false;
 			continue;
 		}
 		if (stat(argv[i], &st) < 0) {
