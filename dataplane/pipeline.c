@@ -143,7 +143,7 @@ static void pass_choose(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now
 	for (uint32_t i = 0; i < b->n_live; i++) {
 		struct lb_pkt *p = &b->pkt[b->live[i]];
 
-		/* An earlier packet of this burst may have opened or moved this one's connection. */
+		/* An earlier packet of the burst may have opened or moved its connection. */
 		if (st->table_changes != table_changes)
 			p->conn = lb_conn_lookup(st->conn_table, &p->key, p->hash);
 		if (p->kind == LB_PKT_FLOW)

@@ -108,8 +108,6 @@ static void apply_nat_source(struct lb_steer *st, uint32_t idx, const struct lb_
 	if (st->nat_sources[idx] != NULL)
 		lb_nat_addr_set_remove(st->nat_addr_set, st->nat_sources[idx], idx);
 	st->nat_sources[idx] = src;
-	st->nat_cursors[idx] = (struct lb_nat_cursor){0};
-	st->nat_cursors[LB_NAT_SOURCES_MAX + idx] = (struct lb_nat_cursor){0};
 	if (src == NULL)
 		return;
 	intern(st, src->v4, src->n_v4);

@@ -129,7 +129,7 @@ struct lb_conn *lb_conn_peer(const struct lb_steer *st, const struct lb_conn *co
 	if (!lb_conn_peer_key(st, conn, is_v6, &key))
 		return NULL;
 	peer = lb_conn_lookup(st->conn_table, &key, lb_conn_hash(st->conn_table, &key));
-	/* What stands there may be a later connection's, after an orphan: it must lead back here. */
+	/* After an orphan it may be a later connection: it must lead back here. */
 	if (peer == NULL || lb_conn_is_reply(peer) == lb_conn_is_reply(conn) ||
 	    peer->service != conn->service || peer->service_epoch != conn->service_epoch)
 		return NULL;
