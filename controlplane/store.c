@@ -26,6 +26,7 @@ struct lb_store {
 	bool is_read_only;
 	bool is_known; /* `last` says what the file was */
 	struct fingerprint last;
+	struct fingerprint loaded;
 };
 
 static uint64_t hash_add(uint64_t hash, const char *bytes, size_t n)
@@ -168,13 +169,16 @@ int lb_store_load(struct lb_store *s, char **text, size_t *n, struct lb_error *e
 	int rc = read_file(s->path, text, n);
 
 	if (rc == 0)
-		s->last = fingerprint_of(*text, *n);
+		s->loaded = fingerprint_of(*text, *n);
 	else if (rc == -ENOENT)
-		s->last = (struct fingerprint){0};
-	else
-		return lb_error_set(err, rc, s->path, "%s", sentence(rc));
-	s->is_known = true;
+		s->loaded = (struct fingerprint){0};
 	return rc == 0 ? 0 : lb_error_set(err, rc, s->path, "%s", sentence(rc));
+}
+
+void lb_store_adopt(struct lb_store *s)
+{
+	s->last = s->loaded;
+	s->is_known = true;
 }
 
 int lb_store_check(struct lb_store *s, struct lb_error *err)
