@@ -100,8 +100,7 @@ static int add_listener(struct lb_http *http, int fd, struct lb_http_listener **
 
 	if (evutil_make_socket_nonblocking(fd) < 0)
 		return -errno;
-	l->listener = evconnlistener_new(http->base, on_accept, l,
-					 LEV_OPT_CLOSE_ON_EXEC, 64, fd);
+	l->listener = evconnlistener_new(http->base, on_accept, l, LEV_OPT_CLOSE_ON_EXEC, 64, fd);
 	if (l->listener == NULL)
 		return -ENOMEM;
 	l->http = http;
@@ -145,9 +144,10 @@ int lb_http_listen_unix(struct lb_http *http, const char *path, struct lb_error 
 	int fd, rc;
 
 	if (http->n_listeners == LB_HTTP_LISTENERS_MAX)
-		return lb_error_set(err, -E2BIG, path, "no more than %u sockets", LB_HTTP_LISTENERS_MAX);
+		return lb_error_set(err, -E2BIG, path, "no more than %u sockets",
+				    LB_HTTP_LISTENERS_MAX);
 	if (strlen(path) >= sizeof(sun.sun_path))
-		return lb_error_set(err, -ENAMETOOLONG, path, "a socket's path has at most %zu bytes",
+		return lb_error_set(err, -ENAMETOOLONG, path, "a path here has at most %zu bytes",
 				    sizeof(sun.sun_path) - 1);
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
 	rc = free_unix_path(&sun);

@@ -36,11 +36,11 @@ struct lb_http_limits {
 	uint32_t idle_ms; /* between two requests of a connection */
 };
 
-#define LB_HTTP_LIMITS_DEFAULT                                                                     \
-	(struct lb_http_limits)                                                                    \
-	{                                                                                          \
-		.max_connections = 128, .max_body = 128u << 20, .max_bodies = 256u << 20,          \
-		.request_ms = 30000, .idle_ms = 60000                                              \
+#define LB_HTTP_LIMITS_DEFAULT                                                            \
+	(struct lb_http_limits)                                                           \
+	{                                                                                 \
+		.max_connections = 128, .max_body = 128u << 20, .max_bodies = 256u << 20, \
+		.request_ms = 30000, .idle_ms = 60000                                     \
 	}
 
 /* Called once per request; the exchange stays valid until lb_http_reply(), also when the client
@@ -67,6 +67,9 @@ uint32_t lb_http_n_connections(const struct lb_http *http);
 /* The request. */
 const struct lb_http_head *lb_http_exchange_head(const struct lb_http_exchange *x);
 const char *lb_http_exchange_body(const struct lb_http_exchange *x, size_t *n);
+
+/* The body in a block for free() that is the caller's from now on; NULL when there is none. */
+char *lb_http_exchange_take_body(struct lb_http_exchange *x, size_t *n);
 bool lb_http_exchange_is_tcp(const struct lb_http_exchange *x);
 
 struct lb_http_response {
@@ -74,11 +77,11 @@ struct lb_http_response {
 	const char *content_type; /* a constant; NULL without body */
 	const void *body;
 	size_t n_body;
-	/* Called with `body_ctx` when the body has been sent or dropped; NULL: nothing to release. */
+	/* Called with `body_ctx` when the body was sent or dropped; NULL: not needed. */
 	void (*release)(void *body_ctx);
 	void *body_ctx;
-	char etag[48];	   /* quotes included; empty: none */
-	char allow[64];	   /* empty: none */
+	char etag[48];      /* quotes included; empty: none */
+	char allow[64];     /* empty: none */
 	char location[256]; /* empty: none */
 	bool close;
 };

@@ -114,7 +114,8 @@ static void add_head(struct evbuffer *out, const struct lb_http_response *r, boo
 		evbuffer_add_printf(out, "Allow: %s\r\n", r->allow);
 	if (r->location[0] != '\0')
 		evbuffer_add_printf(out, "Location: %s\r\n", r->location);
-	evbuffer_add_printf(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s\r\n",
+	evbuffer_add_printf(out,
+			    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s\r\n",
 			    keep_alive ? "" : "Connection: close\r\n");
 }
 
@@ -172,10 +173,11 @@ static void conn_write(struct lb_http_conn *c, const struct lb_http_response *r,
 static void conn_refuse(struct lb_http_conn *c, int status, const char *detail)
 {
 	char body[512];
-	int n = snprintf(body, sizeof(body),
-			 "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":\"%s\","
-			 "\"errors\":[]}\n",
-			 lb_http_reason(status), status, detail);
+	int n = snprintf(
+		body, sizeof(body),
+		"{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":\"%s\","
+		"\"errors\":[]}\n",
+		lb_http_reason(status), status, detail);
 	struct lb_http_response r = {.status = status,
 				     .content_type = "application/problem+json",
 				     .body = body,
@@ -450,6 +452,19 @@ const char *lb_http_exchange_body(const struct lb_http_exchange *x, size_t *n)
 {
 	*n = x->n_body;
 	return x->body;
+}
+
+char *lb_http_exchange_take_body(struct lb_http_exchange *x, size_t *n)
+{
+	char *body = x->body;
+
+	*n = x->n_body;
+	if (x->http != NULL)
+		x->http->bodies_bytes -= x->body_room;
+	x->body = NULL;
+	x->n_body = 0;
+	x->body_room = 0;
+	return body;
 }
 
 bool lb_http_exchange_is_tcp(const struct lb_http_exchange *x)

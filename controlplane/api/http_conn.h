@@ -32,7 +32,7 @@ struct lb_http_exchange {
 };
 
 enum lb_http_conn_state {
-	LB_HTTP_CONN_HEAD,    /* between requests or within a head */
+	LB_HTTP_CONN_HEAD, /* between requests or within a head */
 	LB_HTTP_CONN_BODY,
 	LB_HTTP_CONN_HANDLING, /* the handler has the exchange */
 	LB_HTTP_CONN_WRITING,
@@ -49,7 +49,7 @@ struct lb_http_conn {
 	enum lb_http_conn_state state;
 	bool is_tcp;
 	bool is_peer_done; /* the client sends no more */
-	bool has_begun; /* bytes of the next head have come: the request's time runs */
+	bool has_begun;    /* bytes of the next head have come: the request's time runs */
 };
 
 struct lb_http_listener {

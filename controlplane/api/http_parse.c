@@ -8,8 +8,8 @@
 #define CHUNK_TRAILERS_MAX 32u
 
 static const char *const method_names[LB_HTTP_METHOD_N] = {
-	[LB_HTTP_GET] = "GET",	     [LB_HTTP_HEAD] = "HEAD",	[LB_HTTP_POST] = "POST",
-	[LB_HTTP_PUT] = "PUT",	     [LB_HTTP_PATCH] = "PATCH", [LB_HTTP_DELETE] = "DELETE",
+	[LB_HTTP_GET] = "GET",         [LB_HTTP_HEAD] = "HEAD",   [LB_HTTP_POST] = "POST",
+	[LB_HTTP_PUT] = "PUT",         [LB_HTTP_PATCH] = "PATCH", [LB_HTTP_DELETE] = "DELETE",
 	[LB_HTTP_OPTIONS] = "OPTIONS", [LB_HTTP_OTHER] = "OTHER",
 };
 
@@ -302,7 +302,7 @@ bool lb_http_query_get(const char *query, const char *name, char *out, size_t si
 }
 
 enum chunk_state {
-	CHUNK_SIZE,	 /* hex digits */
+	CHUNK_SIZE,      /* hex digits */
 	CHUNK_EXTENSION, /* up to the line's end, ignored */
 	CHUNK_SIZE_LF,
 	CHUNK_DATA,

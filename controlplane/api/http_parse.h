@@ -67,8 +67,8 @@ bool lb_http_query_get(const char *query, const char *name, char *out, size_t si
 /* A chunked body, decoded in place as it arrives. Zeroed is the start. */
 struct lb_http_chunked {
 	uint32_t state;
-	uint64_t left;	      /* bytes of the current chunk still to come */
-	uint32_t line_bytes;  /* of the size or trailer line so far */
+	uint64_t left;       /* bytes of the current chunk still to come */
+	uint32_t line_bytes; /* of the size or trailer line so far */
 	uint32_t n_trailers;
 	bool is_done;
 };

@@ -11,7 +11,7 @@ struct test_job {
 	pthread_t loop_thread;
 	sem_t *gate; /* waited for before the work, when set */
 	uint32_t number;
-	uint32_t *ran;  /* written by the helper, read after done */
+	uint32_t *ran; /* written by the helper, read after done */
 	uint32_t *done;
 	bool was_elsewhere;
 };

@@ -27,11 +27,13 @@ Test(http, heads_are_parsed_or_refused)
 		{"no method", " / HTTP/1.1\r\n\r\n", -400},
 		{"folded header", "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", -400},
 		{"space before colon", "GET / HTTP/1.1\r\nHost : x\r\n\r\n", -400},
-		{"two lengths", "PUT / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", -400},
+		{"two lengths", "PUT / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+		 -400},
 		{"length and chunked",
 		 "PUT / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", -400},
 		{"negative length", "PUT / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", -400},
-		{"length too long", "PUT / HTTP/1.1\r\nContent-Length: 1234567890123456789\r\n\r\n", -400},
+		{"length too long", "PUT / HTTP/1.1\r\nContent-Length: 1234567890123456789\r\n\r\n",
+		 -400},
 		{"other coding", "PUT / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", -501},
 		{"other expectation", "PUT / HTTP/1.1\r\nExpect: tea\r\n\r\n", -417},
 		{"two hosts", "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", -400},
@@ -94,8 +96,8 @@ Test(http, chunked_bodies_come_in_any_pieces)
 
 Test(http, malformed_chunks_are_refused)
 {
-	static const char *const cases[] = {"\r\n", "x\r\n", "5\nhello", "2\r\nabc",
-					    "fffffffffffffffff\r\n", "1\r\na\rb"};
+	static const char *const cases[] = {
+		"\r\n", "x\r\n", "5\nhello", "2\r\nabc", "fffffffffffffffff\r\n", "1\r\na\rb"};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct lb_http_chunked c = {0};

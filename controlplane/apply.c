@@ -1,0 +1,188 @@
+/* What changes the workers' world: a configuration, a verdict, news of the kernel. Each goes to
+ * reconcile, which appends commands to the open list; a flush publishes them. */
+#include "control_state.h"
+
+#include "health/health.h"
+#include "log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct lb_shared_text *lb_shared_text_create(char *text, size_t n)
+{
+	struct lb_shared_text *shared = malloc(sizeof(*shared));
+
+	if (shared == NULL)
+		return NULL;
+	*shared = (struct lb_shared_text){.n_refs = 1, .n = n, .text = text};
+	return shared;
+}
+
+void lb_control_text_release(void *ctx)
+{
+	struct lb_shared_text *shared = ctx;
+
+	if (shared == NULL || --shared->n_refs > 0)
+		return;
+	free(shared->text);
+	free(shared);
+}
+
+static void log_if(int rc, const char *what)
+{
+	if (rc < 0)
+		lb_log(LB_LOG_ERROR, "control", "%s failed error=%d", what, -rc);
+}
+
+static void start_probes(struct lb_control *ctl)
+{
+	struct lb_probe_spec spec;
+	uint32_t cursor = 0;
+	int rc = 0;
+
+	lb_health_begin(ctl->health);
+	while (lb_reconcile_next_probe(ctl->reconcile, &cursor, &spec)) {
+		int one = lb_health_want(ctl->health, &spec);
+
+		rc = one < 0 ? one : rc;
+	}
+	lb_health_end(ctl->health);
+	log_if(rc, "starting probes");
+}
+
+int lb_control_apply(struct lb_control *ctl, struct lb_candidate *c, struct lb_error *err)
+{
+	struct lb_shared_text *shared = lb_shared_text_create(c->text, c->n_text);
+	int rc;
+
+	if (shared == NULL)
+		return lb_error_set(err, -ENOMEM, "", "out of memory");
+	rc = lb_kernel_path_before_publish(ctl->kernel, c->cfg, err);
+	if (rc == 0) {
+		rc = lb_reconcile_config(ctl->reconcile, c->cfg, lb_now_ms(),
+					 lb_courier_list(ctl->courier), err);
+		/* The kernel has already let go of what only `c` does without. */
+		if (rc < 0 && ctl->cfg != NULL)
+			ctl->is_extended = false;
+	}
+	if (rc < 0) {
+		free(shared);
+		return rc;
+	}
+	ctl->config_generation = lb_reconcile_generation(ctl->reconcile);
+	ctl->is_extended = false;
+	lb_courier_flush(ctl->courier, 0);
+	start_probes(ctl);
+	lb_control_text_release(ctl->text);
+	lb_document_free(ctl->doc);
+	lb_config_free(ctl->cfg);
+	ctl->text = shared;
+	ctl->doc = c->doc;
+	ctl->cfg = c->cfg;
+	*c = (struct lb_candidate){0};
+	return 0;
+}
+
+void lb_control_on_acked(void *ctx, uint64_t generation)
+{
+	struct lb_control *ctl = ctx;
+
+	lb_reconcile_acked(ctl->reconcile, generation);
+	if (generation < ctl->config_generation || ctl->is_extended)
+		return;
+	ctl->is_extended = true;
+	lb_kernel_path_after_ack(ctl->kernel);
+	if (ctl->is_active)
+		return;
+	ctl->is_active = true;
+	lb_log(LB_LOG_INFO, "control", "active generation=%llu",
+	       (unsigned long long)ctl->config_generation);
+	if (ctl->params.on_ready != NULL)
+		ctl->params.on_ready(ctl->params.ctx);
+}
+
+void lb_control_on_resolve(void *ctx, uint32_t next_hop)
+{
+	struct lb_control *ctl = ctx;
+
+	lb_kernel_path_resolve(ctl->kernel, next_hop);
+}
+
+bool lb_control_on_tick(void *ctx)
+{
+	struct lb_control *ctl = ctx;
+
+	return lb_kernel_path_punt(ctl->kernel, ctl->dp);
+}
+
+void lb_control_on_verdict(void *ctx, const struct lb_health_verdict *verdict)
+{
+	struct lb_control *ctl = ctx;
+	uint64_t since_us = lb_now_us();
+
+	ctl->n_verdicts++;
+	log_if(lb_reconcile_verdict(ctl->reconcile, verdict->probe, verdict->state, verdict->reason,
+				    since_us / 1000, lb_courier_list(ctl->courier)),
+	       "verdict");
+	lb_courier_flush(ctl->courier, since_us);
+}
+
+static void on_link(void *ctx, uint32_t iface, const struct lb_link *link)
+{
+	struct lb_control *ctl = ctx;
+	struct lb_iface value = {.mtu = link->mtu};
+
+	lb_log(link->is_up && link->has_carrier ? LB_LOG_INFO : LB_LOG_WARNING, "netlink",
+	       "link netdev=%s up=%d carrier=%d mtu=%u", link->netdev, link->is_up,
+	       link->has_carrier, link->mtu);
+	/* A netdev that went away keeps its last address in the workers. */
+	if (link->netdev[0] == '\0' || link->ifindex == 0)
+		return;
+	for (int i = 0; i < 6; i++)
+		value.mac[i] = link->mac[i];
+	lb_kernel_path_set_mac(ctl->kernel, iface, link->mac);
+	log_if(lb_reconcile_iface(ctl->reconcile, iface, &value, lb_courier_list(ctl->courier)),
+	       "link");
+}
+
+static void on_next_hop(void *ctx, uint32_t id, const struct lb_next_hop *next_hop)
+{
+	struct lb_control *ctl = ctx;
+
+	log_if(lb_reconcile_next_hop(ctl->reconcile, id, next_hop, lb_now_ms(),
+				     lb_courier_list(ctl->courier)),
+	       "next hop");
+}
+
+static void on_routes(void *ctx, const struct lb_route *routes, size_t n)
+{
+	struct lb_control *ctl = ctx;
+
+	log_if(lb_reconcile_routes(ctl->reconcile, routes, n, lb_courier_list(ctl->courier)),
+	       "routes");
+}
+
+static void on_paths(void *ctx)
+{
+	struct lb_control *ctl = ctx;
+
+	log_if(lb_reconcile_paths(ctl->reconcile, lb_now_ms(), lb_courier_list(ctl->courier)),
+	       "paths");
+}
+
+static void on_settled(void *ctx)
+{
+	struct lb_control *ctl = ctx;
+
+	lb_courier_flush(ctl->courier, 0);
+}
+
+struct lb_netlink_events lb_control_netlink_events(struct lb_control *ctl)
+{
+	return (struct lb_netlink_events){.ctx = ctl,
+					  .on_link = on_link,
+					  .on_next_hop = on_next_hop,
+					  .on_routes = on_routes,
+					  .on_paths = on_paths,
+					  .on_settled = on_settled};
+}

@@ -1,0 +1,440 @@
+#include "kernel_path.h"
+
+#include "kernel_rules.h"
+#include "log.h"
+#include "punt.h"
+#include "steering.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEVICE_AF_XDP "af_xdp:"
+
+struct kernel_iface {
+	char name[LB_NAME_MAX];
+	bool is_af_xdp;
+	bool is_attached;
+	struct lb_punt *punt; /* NULL: off */
+	struct lb_error punt_off;
+	uint64_t punts_lost; /* frames for the kernel without a way to it */
+};
+
+struct lb_kernel_path {
+	struct lb_netlink *netlink;
+	struct lb_steering *steering; /* NULL: off */
+	struct lb_error steering_off;
+	struct lb_kernel_rules rules; /* of the configuration that was published last */
+	struct lb_netlink_events events;
+	struct lb_addr *locals;
+	size_t n_locals;
+	uint32_t n_ifaces;
+	struct kernel_iface iface[LB_IFACES_MAX];
+	uint8_t frame[LB_PUNT_FRAME_MAX];
+};
+
+static void extend(struct lb_kernel_path *kp)
+{
+	struct lb_error err;
+
+	if (kp->steering == NULL)
+		return;
+	if (lb_steering_extend(kp->steering, kp->rules.steer, kp->rules.n_steer, &err) < 0)
+		lb_log(LB_LOG_ERROR, "steering", "entries missing error=\"%s: %s\"", err.where,
+		       err.what);
+}
+
+static int restrict_to(struct lb_kernel_path *kp, const struct lb_kernel_rules *rules,
+		       struct lb_error *err)
+{
+	if (kp->steering == NULL)
+		return 0;
+	return lb_steering_restrict(kp->steering, rules->steer, rules->n_steer, err);
+}
+
+/* Only replies of `nat` need to know which addresses are the host's own. */
+static int add_locals(struct lb_kernel_path *kp, struct lb_kernel_rules *rules)
+{
+	return rules->has_nat ? lb_kernel_rules_add_locals(rules, kp->locals, kp->n_locals) : 0;
+}
+
+static void drop_locals(struct lb_kernel_rules *rules)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < rules->n_steer; i++)
+		if (rules->steer[i].kind != LB_STEER_LOCAL)
+			rules->steer[n++] = rules->steer[i];
+	rules->n_steer = n;
+}
+
+static void on_locals(void *ctx, const struct lb_addr *addrs, size_t n)
+{
+	struct lb_kernel_path *kp = ctx;
+	struct lb_addr *copy = malloc((n + 1) * sizeof(*copy));
+	struct lb_error err;
+
+	if (copy == NULL)
+		return;
+	memcpy(copy, addrs, n * sizeof(*copy));
+	free(kp->locals);
+	kp->locals = copy;
+	kp->n_locals = n;
+	if (!kp->rules.has_nat)
+		return;
+	drop_locals(&kp->rules);
+	if (add_locals(kp, &kp->rules) < 0 || restrict_to(kp, &kp->rules, &err) < 0)
+		lb_log(LB_LOG_ERROR, "steering", "local addresses not updated");
+	extend(kp);
+}
+
+static void link_event(void *ctx, uint32_t iface, const struct lb_link *link)
+{
+	struct lb_kernel_path *kp = ctx;
+
+	kp->events.on_link(kp->events.ctx, iface, link);
+}
+
+static void next_hop_event(void *ctx, uint32_t id, const struct lb_next_hop *next_hop)
+{
+	struct lb_kernel_path *kp = ctx;
+
+	kp->events.on_next_hop(kp->events.ctx, id, next_hop);
+}
+
+static void routes_event(void *ctx, const struct lb_route *routes, size_t n)
+{
+	struct lb_kernel_path *kp = ctx;
+
+	kp->events.on_routes(kp->events.ctx, routes, n);
+}
+
+static void paths_event(void *ctx)
+{
+	struct lb_kernel_path *kp = ctx;
+
+	kp->events.on_paths(kp->events.ctx);
+}
+
+static void settled_event(void *ctx)
+{
+	struct lb_kernel_path *kp = ctx;
+
+	kp->events.on_settled(kp->events.ctx);
+}
+
+static int open_iface(struct lb_kernel_path *kp, uint32_t i, const struct lb_cfg_interface *cfg,
+		      struct lb_error *err)
+{
+	struct kernel_iface *iface = &kp->iface[i];
+	const char *netdev = cfg->device + strlen(DEVICE_AF_XDP);
+	int rc;
+
+	snprintf(iface->name, sizeof(iface->name), "%s", cfg->name);
+	iface->is_af_xdp = strncmp(cfg->device, DEVICE_AF_XDP, strlen(DEVICE_AF_XDP)) == 0;
+	if (!iface->is_af_xdp)
+		return 0;
+	if (kp->steering != NULL) {
+		rc = lb_steering_attach(kp->steering, i, netdev, err);
+		if (rc < 0)
+			return rc;
+		iface->is_attached = true;
+	}
+	if (lb_punt_open(netdev, &iface->punt, &iface->punt_off) < 0)
+		iface->punt = NULL;
+	return 0;
+}
+
+static bool needs_steering(const struct lb_cfg_node *node)
+{
+	for (uint32_t i = 0; i < node->n_interfaces; i++)
+		if (strncmp(node->interfaces[i].device, DEVICE_AF_XDP, strlen(DEVICE_AF_XDP)) == 0)
+			return true;
+	return false;
+}
+
+static int open_steering(struct lb_kernel_path *kp, const struct lb_cfg_node *node,
+			 struct lb_error *err)
+{
+	int rc;
+
+	if (!needs_steering(node)) {
+		snprintf(kp->steering_off.what, sizeof(kp->steering_off.what),
+			 "no interface is af_xdp");
+		return 0;
+	}
+	rc = lb_steering_open(&kp->steering, &kp->steering_off);
+	if (rc == -EPERM || rc == -EACCES) {
+		kp->steering = NULL;
+		return 0;
+	}
+	if (rc < 0 && err != NULL)
+		*err = kp->steering_off;
+	return rc;
+}
+
+int lb_kernel_path_open(const struct lb_kernel_path_params *params, struct lb_kernel_path **out,
+			struct lb_error *err)
+{
+	struct lb_kernel_path *kp = calloc(1, sizeof(*kp));
+	struct lb_netlink_params np = {
+		.base = params->base,
+		.node = params->node,
+		.state_dir = params->state_dir,
+		.events = {.on_link = link_event,
+			   .on_next_hop = next_hop_event,
+			   .on_routes = routes_event,
+			   .on_paths = paths_event,
+			   .on_locals = on_locals,
+			   .on_settled = settled_event},
+	};
+	int rc;
+
+	if (kp == NULL)
+		return lb_error_set(err, -ENOMEM, "", "out of memory");
+	np.events.ctx = kp;
+	kp->events = params->events;
+	rc = open_steering(kp, params->node, err);
+	if (rc == 0)
+		rc = lb_netlink_open(&np, &kp->netlink, err);
+	for (uint32_t i = 0; i < params->node->n_interfaces && rc == 0; i++) {
+		rc = open_iface(kp, i, &params->node->interfaces[i], err);
+		kp->n_ifaces = i + 1;
+	}
+	if (rc < 0) {
+		lb_kernel_path_close(kp);
+		return rc;
+	}
+	*out = kp;
+	return 0;
+}
+
+void lb_kernel_path_release(struct lb_kernel_path *kp)
+{
+	static const struct lb_kernel_rules none = {0};
+	struct lb_error err;
+
+	if (kp == NULL)
+		return;
+	lb_netlink_set_addresses(kp->netlink, NULL, 0);
+	if (restrict_to(kp, &none, &err) < 0)
+		lb_log(LB_LOG_WARNING, "steering", "entries left error=\"%s: %s\"", err.where,
+		       err.what);
+}
+
+void lb_kernel_path_close(struct lb_kernel_path *kp)
+{
+	if (kp == NULL)
+		return;
+	lb_netlink_close(kp->netlink);
+	lb_steering_close(kp->steering);
+	for (uint32_t i = 0; i < kp->n_ifaces; i++)
+		lb_punt_close(kp->iface[i].punt);
+	lb_kernel_rules_free(&kp->rules);
+	free(kp->locals);
+	free(kp);
+}
+
+void lb_kernel_path_start(struct lb_kernel_path *kp)
+{
+	lb_netlink_start(kp->netlink);
+}
+
+/* Where an address goes that is on no interface's network. */
+static uint32_t fallback_iface(const struct lb_kernel_path *kp)
+{
+	for (uint32_t i = 0; i < kp->n_ifaces; i++)
+		if (kp->iface[i].is_af_xdp)
+			return i;
+	return UINT32_MAX;
+}
+
+/* Sets the addresses that `rules` wants and, with `only`, `only` wants too. Both are sorted. */
+static int set_addresses(struct lb_kernel_path *kp, const struct lb_kernel_rules *rules,
+			 const struct lb_kernel_rules *only)
+{
+	struct lb_wanted_addr *wanted = malloc((rules->n_addrs + 1) * sizeof(*wanted));
+	size_t n = 0, j = 0, n_refused;
+
+	if (wanted == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < rules->n_addrs; i++) {
+		struct lb_wanted_addr want = rules->addrs[i];
+
+		while (only != NULL && j < only->n_addrs &&
+		       memcmp(&only->addrs[j].addr, &want.addr, sizeof(want.addr)) < 0)
+			j++;
+		if (only != NULL &&
+		    (j == only->n_addrs || !lb_addr_equal(&only->addrs[j].addr, &want.addr)))
+			continue;
+		want.iface = lb_netlink_iface_of(kp->netlink, &want.addr);
+		if (want.iface == UINT32_MAX)
+			want.iface = fallback_iface(kp);
+		if (want.iface < kp->n_ifaces && kp->iface[want.iface].is_af_xdp)
+			wanted[n++] = want;
+	}
+	n_refused = lb_netlink_set_addresses(kp->netlink, wanted, n);
+	if (n_refused > 0)
+		lb_log(LB_LOG_WARNING, "netlink", "addresses refused by the kernel n=%zu",
+		       n_refused);
+	free(wanted);
+	return 0;
+}
+
+/* What the workers still use and what they will use. */
+static int set_both_destinations(struct lb_kernel_path *kp, const struct lb_kernel_rules *next)
+{
+	size_t n_old = kp->rules.n_destinations, n = n_old + next->n_destinations;
+	struct lb_addr *both = malloc((n + 1) * sizeof(*both));
+	size_t i = 0, j = 0, n_both = 0;
+	int rc;
+
+	if (both == NULL)
+		return -ENOMEM;
+	while (i < n_old || j < next->n_destinations) {
+		int order = i == n_old ? 1
+			    : j == next->n_destinations
+				    ? -1
+				    : memcmp(&kp->rules.destinations[i], &next->destinations[j],
+					     sizeof(both[0]));
+
+		both[n_both++] = order <= 0 ? kp->rules.destinations[i] : next->destinations[j];
+		i += order <= 0;
+		j += order >= 0;
+	}
+	rc = lb_netlink_set_destinations(kp->netlink, both, n_both);
+	free(both);
+	return rc;
+}
+
+int lb_kernel_path_before_publish(struct lb_kernel_path *kp, const struct lb_config *next,
+				  struct lb_error *err)
+{
+	struct lb_kernel_rules rules;
+	int rc = lb_kernel_rules_build(next, &rules);
+
+	if (rc < 0)
+		return lb_error_set(err, rc, "", "out of memory");
+	rc = add_locals(kp, &rules);
+	if (rc == 0)
+		rc = set_both_destinations(kp, &rules);
+	/* The netdev lets go first: else the kernel would answer for what is steered no more. */
+	if (rc == 0)
+		rc = set_addresses(kp, &kp->rules, &rules);
+	if (rc == 0)
+		rc = restrict_to(kp, &rules, err);
+	else
+		lb_error_set(err, rc, "", "%s", strerror(-rc));
+	if (rc < 0) {
+		lb_kernel_rules_free(&rules);
+		return rc;
+	}
+	lb_kernel_rules_free(&kp->rules);
+	kp->rules = rules;
+	return 0;
+}
+
+void lb_kernel_path_after_ack(struct lb_kernel_path *kp)
+{
+	int rc;
+
+	extend(kp);
+	rc = set_addresses(kp, &kp->rules, NULL);
+	if (rc == 0)
+		rc = lb_netlink_set_destinations(kp->netlink, kp->rules.destinations,
+						 kp->rules.n_destinations);
+	if (rc < 0)
+		lb_log(LB_LOG_ERROR, "netlink", "not brought up to date error=%d", -rc);
+}
+
+bool lb_kernel_path_punt(struct lb_kernel_path *kp, struct lb_dataplane *dp)
+{
+	uint32_t i, idx;
+
+	for (i = 0; i < LB_PUNTS_PER_TICK; i++) {
+		size_t n = lb_dataplane_punt_read(dp, &idx, kp->frame, sizeof(kp->frame));
+
+		if (n == 0)
+			break;
+		if (idx < kp->n_ifaces && n <= sizeof(kp->frame) && kp->iface[idx].punt != NULL)
+			lb_punt_write(kp->iface[idx].punt, kp->frame, n);
+		else if (idx < kp->n_ifaces)
+			kp->iface[idx].punts_lost++;
+	}
+	return i > 0;
+}
+
+uint32_t lb_kernel_path_next_hop_of(void *ctx, const struct lb_addr *addr)
+{
+	const struct lb_kernel_path *kp = ctx;
+
+	return lb_netlink_next_hop_of(kp->netlink, addr);
+}
+
+void lb_kernel_path_resolve(struct lb_kernel_path *kp, uint32_t next_hop)
+{
+	lb_netlink_resolve(kp->netlink, next_hop);
+}
+
+void lb_kernel_path_link(const struct lb_kernel_path *kp, uint32_t iface, struct lb_link *out)
+{
+	lb_netlink_link(kp->netlink, iface, out);
+}
+
+void lb_kernel_path_set_mac(struct lb_kernel_path *kp, uint32_t iface, const uint8_t mac[6])
+{
+	if (iface < kp->n_ifaces && kp->iface[iface].is_attached)
+		lb_steering_set_mac(kp->steering, iface, mac);
+}
+
+void lb_kernel_path_report(const struct lb_kernel_path *kp, struct lb_text *out)
+{
+	struct lb_netlink_part part;
+	char text[160];
+
+	for (uint32_t i = 0; i < kp->n_ifaces; i++) {
+		const struct kernel_iface *iface = &kp->iface[i];
+
+		if (iface->is_attached)
+			lb_text_fmt(out, "  steering %s: %s\n", iface->name,
+				    lb_steering_describe(kp->steering, i, text, sizeof(text)));
+		if (iface->punt != NULL)
+			lb_text_fmt(out, "  to the kernel %s: by %s\n", iface->name,
+				    lb_punt_name(iface->punt));
+		else if (iface->is_af_xdp)
+			lb_text_fmt(out, "  to the kernel %s: off because %s\n", iface->name,
+				    iface->punt_off.what);
+		else
+			lb_text_fmt(out, "  to the kernel %s: off because it has no netdev\n",
+				    iface->name);
+	}
+	if (kp->steering == NULL)
+		lb_text_fmt(out, "  steering: off because %s\n", kp->steering_off.what);
+	for (uint32_t i = 0; lb_netlink_report(kp->netlink, i, &part); i++)
+		lb_text_fmt(out, "  %s: %s\n", part.name, part.text);
+}
+
+void lb_kernel_path_status(const struct lb_kernel_path *kp, uint32_t idx, struct lb_text *json)
+{
+	const struct kernel_iface *iface = &kp->iface[idx];
+	uint64_t stats[LB_STEER_STAT_N];
+	char text[160];
+
+	if (iface->is_attached) {
+		lb_text_json_str(json, "steering",
+				 lb_steering_describe(kp->steering, idx, text, sizeof(text)));
+		if (lb_steering_stats(kp->steering, idx, stats) == 0) {
+			lb_text_json_open(json, "steering_packets", '[');
+			for (uint32_t i = 0; i < LB_STEER_STAT_N; i++)
+				lb_text_json_u64(json, NULL, stats[i]);
+			lb_text_json_close(json, ']');
+		}
+	}
+	if (iface->punt != NULL) {
+		struct lb_punt_counts counts = lb_punt_counts(iface->punt);
+
+		lb_text_json_u64(json, "punts_written", counts.written);
+		lb_text_json_u64(json, "punts_refused", counts.refused);
+	}
+	lb_text_json_u64(json, "punts_lost", iface->punts_lost);
+}

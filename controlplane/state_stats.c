@@ -1,0 +1,156 @@
+#include "state_json.h"
+
+#include "reconcile.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void lb_state_totals(const struct lb_dataplane *dp, uint64_t out[LB_COUNTER_N])
+{
+	uint32_t n = lb_dataplane_n_workers(dp);
+
+	memset(out, 0, LB_COUNTER_N * sizeof(out[0]));
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t value[LB_COUNTER_N];
+
+		lb_dataplane_counters(dp, i, value);
+		for (uint32_t c = 0; c < LB_COUNTER_N; c++)
+			out[c] += value[c];
+	}
+}
+
+static void add_counters(struct lb_text *out, const uint64_t value[LB_COUNTER_N])
+{
+	for (uint32_t c = 0; c < LB_COUNTER_N; c++)
+		lb_text_json_u64(out, lb_counter_info[c].name, value[c]);
+}
+
+static int add_all_counters(const struct lb_dataplane *dp, struct lb_text *out)
+{
+	uint32_t n = lb_dataplane_n_workers(dp);
+	uint64_t totals[LB_COUNTER_N] = {0};
+	int64_t imbalance;
+
+	lb_text_json_open(out, "workers", '[');
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t value[LB_COUNTER_N];
+
+		lb_dataplane_counters(dp, i, value);
+		for (uint32_t c = 0; c < LB_COUNTER_N; c++)
+			totals[c] += value[c];
+		lb_text_json_open(out, NULL, '{');
+		lb_text_json_u64(out, "worker", i);
+		lb_text_json_i64(out, "imbalance", lb_counters_imbalance(value));
+		lb_text_json_open(out, "counters", '{');
+		add_counters(out, value);
+		lb_text_json_close(out, '}');
+		lb_text_json_close(out, '}');
+	}
+	lb_text_json_close(out, ']');
+	imbalance = lb_counters_imbalance(totals);
+	lb_text_json_i64(out, "imbalance", imbalance);
+	lb_text_json_open(out, "totals", '{');
+	add_counters(out, totals);
+	lb_text_json_close(out, '}');
+	return imbalance == 0 ? 0 : -EAGAIN;
+}
+
+int lb_state_counters(const struct lb_dataplane *dp, struct lb_text *out)
+{
+	int rc;
+
+	lb_text_json_open(out, NULL, '{');
+	rc = add_all_counters(dp, out);
+	lb_text_json_close(out, '}');
+	lb_text_str(out, "\n");
+	return rc;
+}
+
+static void add_traffic(struct lb_text *out, const struct lb_traffic *t)
+{
+	lb_text_json_u64(out, "connections", t->conns);
+	lb_text_json_u64(out, "connections_live", t->conns_live);
+	lb_text_json_u64(out, "packets_in", t->pkts_in);
+	lb_text_json_u64(out, "bytes_in", t->bytes_in);
+	lb_text_json_u64(out, "packets_out", t->pkts_out);
+	lb_text_json_u64(out, "bytes_out", t->bytes_out);
+}
+
+void lb_state_each_real(const struct lb_control *ctl, lb_state_on_real on_real, void *ctx)
+{
+	const struct lb_config *cfg = lb_control_config(ctl);
+	uint8_t *is_seen = calloc(LB_REALS_MAX / CHAR_BIT, 1);
+
+	for (uint32_t p = 0; is_seen != NULL && p < cfg->n_pools; p++)
+		for (uint32_t i = 0; i < cfg->pools[p].n_reals; i++) {
+			struct lb_state_real r = {.pool = &cfg->pools[p],
+						  .real = &cfg->pools[p].reals[i],
+						  .pool_idx = p,
+						  .real_idx = i};
+			struct lb_real_status status;
+			uint8_t bit;
+
+			lb_reconcile_pool_real(lb_control_reconcile(ctl), p, i, &status);
+			r.real_id = status.real_id;
+			if (r.real_id >= LB_REALS_MAX)
+				continue;
+			bit = (uint8_t)(1u << (r.real_id % CHAR_BIT));
+			if ((is_seen[r.real_id / CHAR_BIT] & bit) != 0)
+				continue;
+			is_seen[r.real_id / CHAR_BIT] |= bit;
+			on_real(ctx, &r);
+		}
+	free(is_seen);
+}
+
+struct stats_walk {
+	const struct lb_dataplane *dp;
+	struct lb_text *out;
+};
+
+static void add_real(void *ctx, const struct lb_state_real *r)
+{
+	struct stats_walk *walk = ctx;
+	char address[LB_ADDR_TEXT_MAX];
+	struct lb_traffic traffic;
+
+	lb_dataplane_real_traffic(walk->dp, r->real_id, &traffic);
+	lb_text_json_open(walk->out, NULL, '{');
+	lb_text_json_str(walk->out, "name", r->real->name);
+	lb_text_json_str(walk->out, "address", lb_addr_format(&r->real->address, address));
+	if (r->real->port != 0)
+		lb_text_json_u64(walk->out, "port", r->real->port);
+	add_traffic(walk->out, &traffic);
+	lb_text_json_close(walk->out, '}');
+}
+
+void lb_state_stats(const struct lb_control *ctl, struct lb_text *out)
+{
+	const struct lb_config *cfg = lb_control_config(ctl);
+	const struct lb_dataplane *dp = lb_control_dataplane(ctl);
+	struct stats_walk walk = {dp, out};
+
+	lb_text_json_open(out, NULL, '{');
+	add_all_counters(dp, out);
+	lb_text_json_u64(out, "persistence_records", lb_dataplane_records_live(dp));
+	lb_text_json_open(out, "virtual_services", '[');
+	for (uint32_t i = 0; i < cfg->n_services; i++) {
+		struct lb_traffic traffic;
+
+		lb_dataplane_service_traffic(
+			dp, lb_reconcile_service_slot(lb_control_reconcile(ctl), i), &traffic);
+		lb_text_json_open(out, NULL, '{');
+		lb_text_json_str(out, "name", cfg->services[i].name);
+		add_traffic(out, &traffic);
+		lb_text_json_close(out, '}');
+	}
+	lb_text_json_close(out, ']');
+	lb_text_json_open(out, "real_servers", '[');
+	lb_state_each_real(ctl, add_real, &walk);
+	lb_text_json_close(out, ']');
+	lb_text_json_close(out, '}');
+	lb_text_str(out, "\n");
+}
