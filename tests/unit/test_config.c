@@ -385,3 +385,102 @@ Test(config, the_full_example_has_every_key)
 	cJSON_Delete(full);
 	free(text);
 }
+
+/* A document that grows entry by entry. */
+struct writer {
+	char *text;
+	size_t len;
+	FILE *file;
+};
+
+static void begin(struct writer *w, const char *head)
+{
+	w->file = open_memstream(&w->text, &w->len);
+	cr_assert_not_null(w->file);
+	fprintf(w->file, "{\"version\": 1, %s", head);
+}
+
+/* The place and sentence of the only complaint, or "" when the document loads. */
+static const char *finish(struct writer *w, char line[LB_ERROR_LINE_MAX])
+{
+	struct lb_config *cfg;
+
+	fprintf(w->file, "]}");
+	fclose(w->file);
+	cfg = load_text(w->text);
+	cr_assert_eq(cfg == NULL, errors.n == 1, "%s", errors.item[0].what);
+	lb_config_free(cfg);
+	free(w->text);
+	return errors.n == 0 ? "" : lb_error_format(&errors.item[0], line);
+}
+
+static void add_service(struct writer *w, uint32_t i, const char *forwarding, const char *rest)
+{
+	fprintf(w->file,
+		"%s{\"name\": \"s%u\", \"address\": \"10.%u.%u.%u\", \"protocol\": \"tcp\", "
+		"\"ports\": [80], \"forwarding\": \"%s\", \"real_servers\": []%s}",
+		i > 65536 ? ", " : "", i, i >> 16, i >> 8 & 255, i & 255, forwarding, rest);
+}
+
+Test(config, virtual_ips_that_are_their_own_source_are_bounded)
+{
+	char line[LB_ERROR_LINE_MAX];
+
+	for (uint32_t n = LB_NAT_SOURCES_MAX; n <= LB_NAT_SOURCES_MAX + 1; n++) {
+		struct writer w;
+
+		begin(&w, "\"virtual_services\": [");
+		for (uint32_t i = 0; i < n; i++)
+			add_service(&w, i + 65536, "fullnat", "");
+		cr_expect_str_eq(
+			finish(&w, line),
+			n == LB_NAT_SOURCES_MAX
+				? ""
+				: "/nat_sources: there are 4097, virtual IPs that serve as "
+				  "their own source included; at most 4096 are allowed");
+	}
+}
+
+Test(config, persistence_groups_of_services_count)
+{
+	const char *own = ", \"persistence\": {\"type\": \"source_ip\"}";
+	char line[LB_ERROR_LINE_MAX];
+
+	for (uint32_t n = LB_GROUPS_MAX; n <= LB_GROUPS_MAX + 1; n++) {
+		struct writer w;
+
+		begin(&w, "\"virtual_services\": [");
+		for (uint32_t i = 0; i < n; i++)
+			add_service(&w, i + 65536, "nat", own);
+		cr_expect_str_eq(finish(&w, line),
+				 n == LB_GROUPS_MAX
+					 ? ""
+					 : "/persistence_groups: there are 65536, those of virtual "
+					   "services included; at most 65535 are allowed");
+	}
+}
+
+Test(config, nat_addresses_are_bounded)
+{
+	const uint32_t per_source = LB_NAT_ADDRS_MAX - 1;
+	char line[LB_ERROR_LINE_MAX];
+
+	/* 257 sources of 255 addresses are 65535. */
+	for (uint32_t n = 257; n <= 258; n++) {
+		struct writer w;
+
+		begin(&w, "\"nat_sources\": [");
+		for (uint32_t s = 0; s < n; s++) {
+			fprintf(w.file, "%s{\"name\": \"n%u\", \"addresses\": [", s > 0 ? ", " : "",
+				s);
+			for (uint32_t a = 0; a < per_source; a++)
+				fprintf(w.file, "%s\"10.%u.%u.%u\"", a > 0 ? ", " : "", s >> 8,
+					s & 255, a + 1);
+			fprintf(w.file, "]}");
+		}
+		cr_expect_str_eq(finish(&w, line),
+				 n == 257 ? ""
+					  : "/nat_sources: there are 65790 different addresses; at "
+					    "most 65535 are allowed");
+	}
+}
