@@ -284,7 +284,7 @@ static int add_all(const struct lb_eal_request *req, const struct lb_eal_machine
 	add_lcores(eal, machine);
 	if (!user_gave(req, prefix))
 		add_arg(eal, "--file-prefix=ballast-%u", machine->pid);
-	/* EAL's progress is nobody's business; its complaints are. Telemetry would open a socket. */
+	/* EAL's progress is nobody's business, its complaints are. Telemetry opens a socket. */
 	add_arg(eal, "--log-level=warning");
 	add_arg(eal, "--no-telemetry");
 	rc = add_memory(req, machine, eal, err);
@@ -324,8 +324,8 @@ void lb_eal_plan_free(struct lb_eal *eal)
 	eal->n_args = 0;
 }
 
-/* EAL makes a folder per prefix and leaves it. Without shared files it stays empty: gone at once, so
- * that a killed process leaves nothing either. One with files in it stays. */
+/* EAL makes a folder per prefix and leaves it. Without shared files it stays empty: gone at once,
+ * so that a killed process leaves nothing either. One with files in it stays. */
 static void remove_runtime_dir(void)
 {
 	char path[256], *slash;

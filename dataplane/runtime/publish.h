@@ -6,9 +6,9 @@
  * Units    commands; generations
  * Threads  control only; the rings' other ends are the workers'
  * Memory   one heap block per publication until every worker's ring has taken it
- * Limits   rings: LB_COMMANDS_MAX and LB_EVENTS_MAX cells. What a full command ring refuses stays in
- *          its batch and is offered again by each lb_publisher_poll. Next hops asked for are one
- *          bit each until they are read, so no event is lost either
+ * Limits   rings: LB_COMMANDS_MAX and LB_EVENTS_MAX cells. What a full command ring refuses stays
+ *          in its batch and is offered again by each lb_publisher_poll. Next hops asked for are
+ *          one bit each until they are read, so no event is lost either
  * Errors   publish: -ENOMEM, -EINVAL on a generation that does not grow; nothing is queued then
  * Source   DESIGN 1
  * Tests    tests/unit/test_publish.c, tests/race/race_command_ring.c
