@@ -103,7 +103,10 @@ enum lb_probe_outcome lb_icmp_send(const struct lb_icmp_socket *sock, const stru
 		memcpy(&v6.sin6_addr, to, sizeof(v6.sin6_addr));
 		n = sendto(sock->fd, &echo, sizeof(echo), 0, (struct sockaddr *)&v6, sizeof(v6));
 	}
-	return n < 0 ? lb_probe_outcome_of(errno, reason) : LB_PROBE_PENDING;
+	if (n >= 0)
+		return LB_PROBE_PENDING;
+	/* No port can be missing here: no interface leads there any more. */
+	return lb_probe_outcome_of(errno == EADDRNOTAVAIL ? ENETUNREACH : errno, reason);
 }
 
 /* The echo behind the IP header that raw IPv4 sockets deliver; NULL: too short. */
