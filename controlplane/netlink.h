@@ -50,7 +50,9 @@ struct lb_link {
 struct lb_netlink_events {
 	void *ctx;
 	void (*on_link)(void *ctx, uint32_t iface, const struct lb_link *link);
-	/* A next hop id below LB_NEXT_HOP_LEARNED was resolved, changed or lost its address. */
+	/* A next hop id below LB_NEXT_HOP_LEARNED was resolved or changed, or nobody answers there
+	 * (resolved = 0; a new one that is still being asked for is not told). Ids that are no
+	 * longer in use are told with resolved = 0 behind on_paths. */
 	void (*on_next_hop)(void *ctx, uint32_t id, const struct lb_next_hop *next_hop);
 	/* All routes; the array is the module's, until return. */
 	void (*on_routes)(void *ctx, const struct lb_route *routes, size_t n);

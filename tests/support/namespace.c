@@ -80,9 +80,9 @@ void namespace_enter(void)
 {
 	cr_assert_eq(unshare(CLONE_NEWNET), 0);
 	namespace_run("ip link set lo up");
-	/* New devices shall say nothing that the test did not ask for. */
-	namespace_run("echo 1 > /proc/sys/net/ipv6/conf/default/addr_gen_mode && "
-		      "echo 0 > /proc/sys/net/ipv6/conf/default/accept_ra && "
+	/* Addresses are to be usable at once. (Link-local ones stay: without one the kernel sends no
+	 * neighbour solicitation of its own.) */
+	namespace_run("echo 0 > /proc/sys/net/ipv6/conf/default/accept_ra && "
 		      "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad");
 }
 

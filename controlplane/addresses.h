@@ -1,0 +1,59 @@
+/* addresses.h - the host's addresses: all of them mirrored, ours kept on the netdevs.
+ *
+ * Role     which addresses are local; VIPs and NAT sources as /32 and /128
+ * Shape    the last complete dump of the kernel's table, and the set that we hold
+ * Units    interfaces by index, netdevs by ifindex
+ * Threads  control thread only
+ * Memory   heap, two dumps and the held set
+ * Limits   LB_LOCALS_MAX addresses mirrored; the rest is counted
+ * Errors   -ENOMEM; what the kernel refuses is logged and counted
+ * Source   DESIGN 3.9, decision 0010 (how ours are recognised after a kill -9)
+ * Tests    tests/system/test_netlink.c
+ */
+#ifndef LB_ADDRESSES_H
+#define LB_ADDRESSES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "netlink.h"
+#include "rtnl.h"
+
+struct lb_addresses;
+
+int lb_addresses_create(struct lb_addresses **out);
+
+/* Does not touch the kernel. NULL is allowed. */
+void lb_addresses_destroy(struct lb_addresses *a);
+
+/* A dump: begin, each RTM_NEWADDR of it, end; end is true when the set of local addresses is not
+ * what it was. */
+void lb_addresses_begin(struct lb_addresses *a);
+void lb_addresses_row(struct lb_addresses *a, const struct nlmsghdr *msg);
+bool lb_addresses_end(struct lb_addresses *a);
+
+/* After the first dump: what bears our mark on our netdevs was left by a killed run. It is held
+ * from now on, so that the first set keeps it or takes it away. Returns how many. */
+size_t lb_addresses_adopt(struct lb_addresses *a, const struct lb_link *links, size_t n_links);
+
+/* Sorted, each once; the array is the module's. */
+const struct lb_addr *lb_addresses_locals(const struct lb_addresses *a, size_t *n);
+
+/* Holds exactly `wanted` beside what others have put there. Returns how many the kernel refused;
+ * *error is the last refusal (-errno). */
+size_t lb_addresses_set(struct lb_addresses *a, struct lb_rtnl *nl, const struct lb_link *links,
+			const struct lb_wanted_addr *wanted, size_t n, int *error);
+
+/* The address is on this host, and not by us. */
+bool lb_addresses_is_foreign(const struct lb_addresses *a, const struct lb_addr *addr);
+
+/* Held ones that the last dump did not have. */
+size_t lb_addresses_missing(const struct lb_addresses *a);
+
+size_t lb_addresses_held(const struct lb_addresses *a);
+size_t lb_addresses_unused(const struct lb_addresses *a);
+
+/* The kernel keeps our mark (5.18 and later): false is known only after the first own address. */
+bool lb_addresses_are_marked(const struct lb_addresses *a);
+
+#endif

@@ -1,0 +1,41 @@
+/* links.h - the netdevs behind the configured interfaces.
+ *
+ * Role     RTM_NEWLINK messages -> struct lb_link per interface; what to know about a netdev
+ * Shape    one array by interface index, replaced by each dump
+ * Units    -
+ * Threads  control thread only
+ * Memory   a value
+ * Limits   LB_IFACES_MAX
+ * Errors   none; a netdev that is not there has ifindex 0
+ * Tests    tests/system/test_netlink.c
+ */
+#ifndef LB_LINKS_H
+#define LB_LINKS_H
+
+#include <libmnl/libmnl.h>
+
+#include "netlink.h"
+
+struct lb_links {
+	struct lb_link now[LB_IFACES_MAX];
+	struct lb_link next[LB_IFACES_MAX]; /* the dump under way */
+	uint32_t n;
+};
+
+/* Names from the devices: "af_xdp:IFNAME"; others have no netdev. */
+void lb_links_init(struct lb_links *l, const struct lb_cfg_node *node);
+
+void lb_links_begin(struct lb_links *l);
+void lb_links_row(struct lb_links *l, const struct nlmsghdr *msg);
+
+/* Takes over the dump; bit i of *replaced: interface i has another netdev of the same name now.
+ * Returns the interfaces that changed, as bits. */
+uint32_t lb_links_end(struct lb_links *l, uint32_t *replaced);
+
+/* A link message about one of our netdevs. */
+bool lb_links_concerns(const struct lb_links *l, const struct nlmsghdr *msg);
+
+/* Offloads that harm: "" when there are none. */
+void lb_links_offload_hint(const struct lb_links *l, char *text, size_t size);
+
+#endif
