@@ -24,6 +24,7 @@
 
 struct lb_punt;
 
+/* After lb_steering_attach to the same netdev. */
 int lb_punt_open(const char *netdev, struct lb_punt **out, struct lb_error *err);
 
 /* NULL is allowed. */

@@ -477,6 +477,7 @@ int lb_steering_redirect(unsigned int from_ifindex, unsigned int to_ifindex, str
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)from_ifindex,
 		    .attach_point = BPF_TC_INGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = 1, .priority = 1);
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
 	struct punt_bpf *program;
 	int rc;
 
@@ -486,7 +487,10 @@ int lb_steering_redirect(unsigned int from_ifindex, unsigned int to_ifindex, str
 		return lb_error_set(err, -errno, "", "opening the punt program failed: %s",
 				    strerror(errno));
 	program->rodata->to_ifindex = to_ifindex;
-	rc = punt_bpf__load(program);
+	rc = bpf_xdp_query((int)to_ifindex, 0, &query);
+	program->rodata->is_generic = query.skb_prog_id != 0;
+	if (rc == 0)
+		rc = punt_bpf__load(program);
 	if (rc == 0)
 		rc = bpf_tc_hook_create(&hook);
 	if (rc == -EEXIST)

@@ -60,7 +60,8 @@ const char *lb_steering_describe(const struct lb_steering *st, uint32_t iface, c
 				 size_t size);
 
 /* Everything that the netdev `from` receives goes on as if received on `to`. Lives as long as the
- * netdev `from`. Needs no handle. */
+ * netdev `from`, without a handle. After lb_steering_attach to `to`: in generic mode the frames
+ * have to be kept from the program. */
 int lb_steering_redirect(unsigned int from_ifindex, unsigned int to_ifindex, struct lb_error *err);
 
 #endif
