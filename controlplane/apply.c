@@ -71,6 +71,10 @@ int lb_control_apply(struct lb_control *ctl, struct lb_candidate *c, struct lb_e
 	}
 	ctl->config_generation = lb_reconcile_generation(ctl->reconcile);
 	ctl->is_extended = false;
+	/* What the kernel knows already belongs to the first generation: workers poll their queues
+	 * from then on, and no packet may meet a server that seems to have no route. */
+	if (ctl->cfg == NULL)
+		lb_kernel_path_start(ctl->kernel);
 	lb_courier_flush(ctl->courier, 0);
 	start_probes(ctl);
 	lb_control_text_release(ctl->text);
@@ -132,11 +136,13 @@ static void on_link(void *ctx, uint32_t iface, const struct lb_link *link)
 	struct lb_control *ctl = ctx;
 	struct lb_iface value = {.mtu = link->mtu};
 
+	if (link->netdev[0] == '\0')
+		return;
 	lb_log(link->is_up && link->has_carrier ? LB_LOG_INFO : LB_LOG_WARNING, "netlink",
 	       "link netdev=%s up=%d carrier=%d mtu=%u", link->netdev, link->is_up,
 	       link->has_carrier, link->mtu);
 	/* A netdev that went away keeps its last address in the workers. */
-	if (link->netdev[0] == '\0' || link->ifindex == 0)
+	if (link->ifindex == 0)
 		return;
 	for (int i = 0; i < 6; i++)
 		value.mac[i] = link->mac[i];

@@ -266,11 +266,7 @@ int lb_control_start(struct lb_control *ctl, struct lb_error *err)
 		return rc;
 	lb_courier_attach(ctl->courier, ctl->dp);
 	rc = tell_interfaces(ctl, err);
-	if (rc == 0)
-		rc = publish_first(ctl, err);
-	if (rc == 0)
-		lb_kernel_path_start(ctl->kernel);
-	return rc;
+	return rc == 0 ? publish_first(ctl, err) : rc;
 }
 
 static void drop_privileges(struct lb_helper_job *job)
