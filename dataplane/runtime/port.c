@@ -15,6 +15,7 @@
 
 #define POOL_CACHE 256u
 #define RING_DESCS 1024u
+#define PAGE_BYTES 4096u
 #define DATA_ROOM ((uint32_t)RTE_MBUF_DEFAULT_BUF_SIZE)
 #define LINK_BYTES 22u /* Ethernet head, one VLAN tag, check sum */
 
@@ -22,7 +23,6 @@
  * fits a page. A queue may have 2048 mbufs waiting to be filled, as many waiting to be sent and as
  * many sent and not yet taken back. */
 #define XSK_HEADROOM_BYTES 256u
-#define XSK_CHUNK_MAX_BYTES 4096u
 #define XSK_DESCS 2048u
 #define MBUF_HEADS_BYTES 256u
 
@@ -43,7 +43,7 @@ static uint32_t pool_size(const struct lb_port *port, uint32_t n_workers)
 
 static int plan_af_xdp(struct lb_port *port, struct lb_error *err)
 {
-	uint32_t largest = XSK_CHUNK_MAX_BYTES - MBUF_HEADS_BYTES - RTE_PKTMBUF_HEADROOM -
+	uint32_t largest = PAGE_BYTES - MBUF_HEADS_BYTES - RTE_PKTMBUF_HEADROOM -
 			   XSK_HEADROOM_BYTES;
 	struct lb_xsk_netdev netdev = {0};
 	uint32_t frame;
@@ -110,7 +110,8 @@ const char *lb_port_pci(const struct lb_port *port)
 
 uint64_t lb_port_pool_bytes(const struct lb_port *port)
 {
-	return (uint64_t)port->n_mbufs * (port->data_room + MBUF_HEADS_BYTES);
+	/* Without huge pages the pool lets no mbuf cross a page, and two do not fit one. */
+	return (uint64_t)port->n_mbufs * PAGE_BYTES;
 }
 
 /* A device that EAL's own arguments made already is used as it is. */

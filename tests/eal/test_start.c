@@ -1,5 +1,5 @@
-/* Starts that need a process of their own, because EAL starts once in each: refusals, instances side
- * by side, runs to compare. */
+/* Starts that need a process of their own, because EAL starts once in each: refusals, instances
+ * side by side, runs to compare. */
 #include "capture.h"
 #include "clients.h"
 #include "installation.h"

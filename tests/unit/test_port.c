@@ -76,6 +76,6 @@ Test(port, one_worker_fits_plain_no_huge_memory)
 	struct lb_error err;
 
 	cr_assert_eq(plan("vdev:net_null0", 0, 1, &port, &err), 0);
-	cr_expect_lt(lb_port_pool_bytes(&port), UINT64_C(16) << 20);
+	cr_expect_lt(lb_port_pool_bytes(&port), UINT64_C(20) << 20);
 	cr_expect_eq((port.n_mbufs + 1) & port.n_mbufs, 0, "%u", port.n_mbufs);
 }
