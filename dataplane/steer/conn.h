@@ -18,7 +18,7 @@
 #define LB_CONN_H
 
 #include "packet/packet.h"
-#include "steer/conn_key.h"
+#include "packet/key.h"
 #include "steer/conn_table.h"
 #include "steer/nat_addr_set.h"
 #include "steer/nat_source.h"

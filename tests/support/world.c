@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 
 #include "packet/parse.h"
-#include "steer/conn_key.h"
+#include "packet/key.h"
 
 static const uint8_t OWN_MAC[6] = {2, 0, 0, 0, 0, 1};
 

@@ -1,4 +1,4 @@
-/* conn_key.h - parts of a connection key, and keys from parts.
+/* key.h - parts of a connection key, and keys from parts.
  *
  * Role     the one place that knows where addresses and ports stand in struct lb_key
  * Shape    inline functions over values
@@ -8,8 +8,8 @@
  * Errors   none
  * Tests    tests/unit/test_conn.c
  */
-#ifndef LB_CONN_KEY_H
-#define LB_CONN_KEY_H
+#ifndef LB_KEY_H
+#define LB_KEY_H
 
 #include <string.h>
 
