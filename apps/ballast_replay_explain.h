@@ -1,0 +1,28 @@
+/* ballast_replay_explain.h - what each pass found out about a packet, in words.
+ *
+ * Role     one line per packet and pass on standard output, for ballast_replay --explain
+ * Shape    a pipeline observer
+ * Units    packets are counted from 1, in the order of the capture
+ * Threads  one
+ * Memory   borrows the configuration and its reconciliation
+ * Limits   none
+ * Errors   none
+ * Tests    tests/golden/
+ */
+#ifndef LB_BALLAST_REPLAY_EXPLAIN_H
+#define LB_BALLAST_REPLAY_EXPLAIN_H
+
+#include "lb/config.h"
+#include "pipeline.h"
+#include "reconcile.h"
+
+struct lb_explain {
+	const struct lb_config *cfg;
+	const struct lb_reconcile *reconcile;
+	uint64_t first; /* number of the burst's first packet */
+};
+
+/* An lb_pipeline_observer; `ctx` is a struct lb_explain. */
+void lb_explain_pass(void *ctx, enum lb_pass pass, uint32_t idx, const struct lb_pkt *pkt);
+
+#endif
