@@ -255,7 +255,7 @@ class Ballast:
         return body
 
     def counters(self):
-        return self.get('stats')['counters']
+        return self.get('stats')['totals']
 
     def kill(self):
         """As a power cut would end it."""
@@ -270,12 +270,12 @@ class Ballast:
         self._inner_signal(signal.SIGHUP)
 
     def stop(self, timeout_s=60):
-        """SIGTERM; returns the counters it printed. LabError unless it exits with 0."""
+        """SIGTERM; returns the total counters it printed. LabError unless it exits with 0."""
         self._inner_signal(signal.SIGTERM)
         out, _ = self.process.communicate(timeout=timeout_s)
         if self.process.returncode != 0:
             raise LabError(f'ballastd ended with {self.process.returncode}:\n{self.log_tail()}')
-        return json.loads(out)
+        return json.loads(out)['totals']
 
 
 def check_law(counters):
