@@ -219,8 +219,11 @@ static int load_program(struct lb_steering *st, struct steered_netdev *dev, stru
 	if (rc == 0)
 		rc = steer_bpf__load(dev->program);
 	if (rc != 0)
-		return lb_error_set(err, rc, "", "the kernel refused the XDP program: %s",
-				    strerror(-rc));
+		return lb_error_set(
+			err, rc, "", "the kernel refused the XDP program: %s%s", strerror(-rc),
+			rc == -EACCES || rc == -EPERM
+				? " (it needs CAP_BPF, and CAP_PERFMON or CAP_SYS_ADMIN)"
+				: "");
 	return 0;
 }
 
