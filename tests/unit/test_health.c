@@ -195,6 +195,29 @@ Test(health, follows_a_server_that_goes_and_comes_back)
 	close(server);
 }
 
+Test(health, does_not_wake_the_program_that_it_probes)
+{
+	struct lb_health_stats stats = {0};
+	struct lb_probe_spec spec;
+	static struct rig g;
+	uint16_t port = 0;
+	int server = bind_loopback(true, &port);
+
+	init_rig(&g);
+	cr_assert_eq(listen(server, 100), 0);
+	spec = tcp_spec(0, true, port);
+	want(&g, &spec, 1);
+	while (stats.n_up < 5) {
+		event_base_loop(g.base, EVLOOP_ONCE);
+		lb_health_stats(g.health, &stats);
+	}
+	cr_assert_eq(stats.n_down, 0);
+	cr_assert_eq(accept(server, NULL, NULL), -1);
+	cr_assert_eq(errno, EAGAIN);
+	fini_rig(&g);
+	close(server);
+}
+
 Test(health, keeps_unchanged_probes_and_ends_those_not_wanted)
 {
 	struct lb_probe_spec specs[3];

@@ -149,13 +149,31 @@ static void let_slow_catch_up(struct rig *g, uint32_t n)
 	g->n_waiting -= n;
 }
 
+/* Packets come between any two commands: what a service names must always be there. */
+static void check_references(const struct worker_model *w)
+{
+	for (uint32_t slot = 0; slot < ANY_SERVICES + 64; slot++) {
+		const struct lb_service *svc = w->services[slot];
+
+		if (svc == NULL)
+			continue;
+		cr_assert(svc->forwarding != LB_FORWARD_FULLNAT ||
+			  w->nats[svc->nat_source_id] != NULL);
+		for (uint32_t i = 0; i < svc->n_servers; i++)
+			cr_assert(w->reals[svc->servers[i].real_id].in_use);
+	}
+}
+
 static void publish(struct rig *g)
 {
 	if (g->list.generation == 0) {
 		cr_assert_eq(g->list.n, 0);
 		return;
 	}
-	worker_model_apply(g->quick, g->list.cmds, g->list.n);
+	for (size_t i = 0; i < g->list.n; i++) {
+		worker_model_apply(g->quick, &g->list.cmds[i], 1);
+		check_references(g->quick);
+	}
 	if (g->n_waiting == LISTS_MAX)
 		let_slow_catch_up(g, LISTS_MAX);
 	g->waiting[g->n_waiting++] = g->list;
