@@ -33,8 +33,7 @@ static void touch_group_target(struct lb_reconcile *r, uint32_t target)
 	r->touched[r->n_touched++] = target;
 }
 
-static void set_bits(struct lb_reconcile *r, uint32_t target, uint8_t bits,
-		     struct lb_cmd_list *out)
+static void set_bits(struct lb_reconcile *r, uint32_t target, uint8_t bits, struct lb_cmd_list *out)
 {
 	if (r->targets[target].bits == bits)
 		return;
@@ -60,8 +59,7 @@ void lb_availability_finish(struct lb_reconcile *r, struct lb_cmd_list *out)
 bool lb_availability_is_icmp(const struct lb_reconcile *r, uint32_t probe)
 {
 	const struct lb_probe_key *key = lb_ids_key(r->reg.of[LB_ID_PROBE], probe);
-	const struct lb_monitor_key *monitor =
-		lb_ids_key(r->reg.of[LB_ID_MONITOR], key->monitor);
+	const struct lb_monitor_key *monitor = lb_ids_key(r->reg.of[LB_ID_MONITOR], key->monitor);
 
 	return monitor->type == LB_MONITOR_ICMP;
 }
@@ -90,8 +88,7 @@ static enum lb_health_state worse(enum lb_health_state a, enum lb_health_state b
 
 static enum lb_health_state target_state(const struct lb_reconcile *r, uint32_t target)
 {
-	enum lb_health_state state =
-		lb_availability_machine(r, r->wanted.targets[target].machine);
+	enum lb_health_state state = lb_availability_machine(r, r->wanted.targets[target].machine);
 	const uint32_t *probes;
 	uint32_t n = lb_adjacent(&r->wanted.target_probes, target, &probes);
 

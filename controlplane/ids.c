@@ -9,10 +9,10 @@
 
 struct slot {
 	uint32_t chain; /* next id of this hash bucket */
-	uint32_t next;	/* free: next free one; given out in this round: the one before it */
+	uint32_t next;  /* free: next free one; given out in this round: the one before it */
 	uint32_t epoch;
 	uint32_t marked; /* last round that asked for it */
-	uint32_t made;	 /* round that gave it out */
+	uint32_t made;   /* round that gave it out */
 	bool is_used;
 	bool was_free; /* given out again, not fresh */
 };
@@ -27,7 +27,7 @@ struct lb_ids {
 	uint32_t free_head;
 	uint32_t free_tail;
 	uint32_t newest; /* stack of this round's new ids */
-	uint32_t n_max;	 /* slots allocated */
+	uint32_t n_max;  /* slots allocated */
 	struct slot *slots;
 	uint8_t *keys;
 	uint32_t n_buckets; /* power of two */

@@ -26,7 +26,7 @@ struct lb_ids;
 struct lb_ids_params {
 	size_t key_bytes;
 	uint32_t first; /* lowest id */
-	uint32_t end;	/* one past the highest */
+	uint32_t end;   /* one past the highest */
 	uint32_t keep_free;
 };
 

@@ -28,8 +28,8 @@ static int plan_machine_hops(struct lb_reconcile *r, struct lb_plan *plan,
 			ret = lb_static_hops_towards(&r->reg, &next->node, lb_ids_key(machines, m),
 						     &plan->machine_hops[m], err);
 		else
-			plan->machine_hops[m] =
-				r->params.next_hop_of(r->params.ctx, lb_ids_key(machines, m));
+			plan->machine_hops[m] = r->params.next_hop_of(r->params.ctx,
+								      lb_ids_key(machines, m));
 	}
 	if (ret == 0 && plan->has_static_hops)
 		ret = lb_static_hops_resolve(&r->reg, &next->node, &plan->hops, err);
@@ -73,8 +73,8 @@ static struct lb_real real_value(const struct lb_reconcile *r, const uint32_t *m
 	return real;
 }
 
-int lb_plan_reals(const struct lb_reconcile *r, const uint32_t *machine_hops, struct lb_real **reals,
-		  uint32_t **ids, uint32_t *n)
+int lb_plan_reals(const struct lb_reconcile *r, const uint32_t *machine_hops,
+		  struct lb_real **reals, uint32_t **ids, uint32_t *n)
 {
 	const struct lb_ids *reg = r->reg.of[LB_ID_REAL];
 	uint32_t reals_max = 0, ids_max = 0;
@@ -149,13 +149,14 @@ static int plan_memory(struct lb_reconcile *r, struct lb_plan *plan, struct lb_e
 			     lb_ids_bound(r->reg.of[LB_ID_SERVICE]), sizeof(*r->services)) != 0 ||
 	    lb_array_reserve((void **)&r->nats, &r->nats_max,
 			     lb_ids_bound(r->reg.of[LB_ID_NAT_SOURCE]), sizeof(*r->nats)) != 0 ||
-	    lb_array_reserve((void **)&r->reals, &r->reals_max,
-			     lb_ids_bound(r->reg.of[LB_ID_REAL]), sizeof(*r->reals)) != 0 ||
+	    lb_array_reserve((void **)&r->reals, &r->reals_max, lb_ids_bound(r->reg.of[LB_ID_REAL]),
+			     sizeof(*r->reals)) != 0 ||
 	    lb_array_reserve((void **)&r->hops, &r->hops_max, plan->hops.n_hops,
 			     sizeof(*r->hops)) != 0 ||
 	    lb_array_reserve((void **)&r->machines, &r->machines_max, n_machines,
 			     sizeof(*r->machines)) != 0 ||
-	    lb_array_reserve((void **)&r->moved, &r->moved_max, n_machines, sizeof(*r->moved)) != 0 ||
+	    lb_array_reserve((void **)&r->moved, &r->moved_max, n_machines, sizeof(*r->moved)) !=
+		    0 ||
 	    lb_array_reserve((void **)&r->probes, &r->probes_max,
 			     lb_ids_bound(r->reg.of[LB_ID_PROBE]), sizeof(*r->probes)) != 0 ||
 	    lb_array_reserve((void **)&r->targets, &r->targets_max, n_targets,

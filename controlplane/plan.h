@@ -30,9 +30,9 @@ struct lb_plan_nat {
 
 struct lb_plan {
 	struct lb_wanted wanted;
-	struct lb_static_hops hops;    /* empty where netlink decides */
+	struct lb_static_hops hops; /* empty where netlink decides */
 	bool has_static_hops;
-	uint32_t *machine_hops;	       /* by machine id */
+	uint32_t *machine_hops; /* by machine id */
 	struct lb_adjacency hop_machines;
 	struct lb_plan_service *services; /* changed ones only */
 	uint32_t n_services;
@@ -66,8 +66,8 @@ int lb_plan_hop_machines(const struct lb_reconcile *r, const uint32_t *machine_h
 			 struct lb_adjacency *out);
 
 /* Every real server whose value differs from what is published, by id. */
-int lb_plan_reals(const struct lb_reconcile *r, const uint32_t *machine_hops, struct lb_real **reals,
-		  uint32_t **ids, uint32_t *n);
+int lb_plan_reals(const struct lb_reconcile *r, const uint32_t *machine_hops,
+		  struct lb_real **reals, uint32_t **ids, uint32_t *n);
 
 /* Frees what has not been given away. Does not touch the registries. */
 void lb_plan_free(struct lb_plan *plan);

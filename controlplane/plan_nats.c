@@ -79,9 +79,8 @@ static int plan_declared_nats(struct lb_reconcile *r, struct lb_plan *plan,
 }
 
 /* Services that use their own address; several of one address share a source. */
-static int plan_vip_nats(struct lb_reconcile *r, struct lb_plan *plan,
-			 const struct lb_config *next, struct lb_nat_source *scratch,
-			 struct lb_error *err)
+static int plan_vip_nats(struct lb_reconcile *r, struct lb_plan *plan, const struct lb_config *next,
+			 struct lb_nat_source *scratch, struct lb_error *err)
 {
 	uint32_t n = lb_ids_bound(r->reg.of[LB_ID_NAT_SOURCE]);
 	bool *is_done = calloc(n + 1, sizeof(*is_done));

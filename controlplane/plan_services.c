@@ -63,8 +63,8 @@ static int plan_service(struct lb_reconcile *r, struct lb_plan *plan, uint32_t i
 	return no_memory(err);
 }
 
-int lb_plan_services(struct lb_reconcile *r, struct lb_plan *plan,
-		     const struct lb_config *next, struct lb_error *err)
+int lb_plan_services(struct lb_reconcile *r, struct lb_plan *plan, const struct lb_config *next,
+		     struct lb_error *err)
 {
 	const struct lb_ids *slots = r->reg.of[LB_ID_SERVICE];
 	struct lb_service_scratch scratch = {0};

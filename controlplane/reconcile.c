@@ -111,8 +111,7 @@ static void set_hops(struct lb_reconcile *r, const struct lb_plan *plan, bool re
 		if ((plan->hop_values[i].resolved != 0) != resolved)
 			continue;
 		r->hops[id].value = plan->hop_values[i];
-		lb_cmd_list_add(out,
-				(struct lb_cmd){LB_CMD_NEXT_HOP, id, &plan->hop_values[i], 0});
+		lb_cmd_list_add(out, (struct lb_cmd){LB_CMD_NEXT_HOP, id, &plan->hop_values[i], 0});
 	}
 }
 
@@ -125,16 +124,15 @@ static void set_nats(struct lb_reconcile *r, struct lb_plan *plan, bool is_remov
 		/* A change that has been made has given its object away. */
 		if (is_removal != lb_ids_is_leaving(r->reg.of[LB_ID_NAT_SOURCE], change->id))
 			continue;
-		lb_cmd_list_add(out, (struct lb_cmd){LB_CMD_NAT_SOURCE, change->id,
-						     change->object, 0});
+		lb_cmd_list_add(out,
+				(struct lb_cmd){LB_CMD_NAT_SOURCE, change->id, change->object, 0});
 		lb_retired_add_block(plan->retired, r->nats[change->id]);
 		r->nats[change->id] = change->object;
 		change->object = NULL;
 	}
 }
 
-static void set_static_routes(struct lb_reconcile *r, struct lb_plan *plan,
-			      struct lb_cmd_list *out)
+static void set_static_routes(struct lb_reconcile *r, struct lb_plan *plan, struct lb_cmd_list *out)
 {
 	if (plan->route_table == NULL)
 		return;
@@ -162,16 +160,15 @@ static enum lb_health_state first_state(const struct lb_reconcile *r, const stru
 	for (uint32_t i = 0; i < n; i++) {
 		const struct lb_probe_key *old = lb_ids_key(probes, items[i]);
 
-		if (old->port != key->port || lb_availability_is_icmp(r, items[i]) !=
-						      lb_availability_is_icmp(r, probe))
+		if (old->port != key->port ||
+		    lb_availability_is_icmp(r, items[i]) != lb_availability_is_icmp(r, probe))
 			continue;
 		*out = r->probes[items[i]];
 		return out->state;
 	}
 	n = lb_adjacent(&plan->wanted.probe_targets, probe, &items);
 	for (uint32_t i = 0; i < n; i++)
-		if (!lb_ids_is_new(targets, items[i]) &&
-		    r->targets[items[i]].state == LB_HEALTH_UP)
+		if (!lb_ids_is_new(targets, items[i]) && r->targets[items[i]].state == LB_HEALTH_UP)
 			return LB_HEALTH_UP;
 	return LB_HEALTH_CHECKING;
 }
@@ -302,12 +299,11 @@ static void tell_services(const struct lb_reconcile *r, const struct lb_plan *pl
 {
 	for (uint32_t i = 0; i < plan->n_services; i++) {
 		const struct lb_plan_service *s = &plan->services[i];
-		const struct lb_name_key *key =
-			lb_ids_key(r->reg.of[LB_ID_SERVICE], s->slot);
+		const struct lb_name_key *key = lb_ids_key(r->reg.of[LB_ID_SERVICE], s->slot);
 		struct lb_change change = {.id = s->slot};
 
 		change.type = s->object == NULL ? LB_CHANGE_SERVICE_REMOVED
-			      : s->is_added	? LB_CHANGE_SERVICE_ADDED
+			      : s->is_added     ? LB_CHANGE_SERVICE_ADDED
 						: LB_CHANGE_SERVICE_CHANGED;
 		memcpy(change.name, key->name, sizeof(change.name));
 		tell(on_change, ctx, &change, out);
@@ -326,14 +322,16 @@ static void tell_reals(const struct lb_reconcile *r, lb_on_change on_change, voi
 
 		if (!lb_ids_is_new(ids, id) && !lb_ids_is_leaving(ids, id))
 			continue;
-		change.type = lb_ids_is_new(ids, id) ? LB_CHANGE_REAL_ADDED : LB_CHANGE_REAL_REMOVED;
+		change.type = lb_ids_is_new(ids, id) ? LB_CHANGE_REAL_ADDED
+						     : LB_CHANGE_REAL_REMOVED;
 		key = lb_ids_key(ids, id);
 		lb_addr_format(&key->addr, text);
 		if (key->number == 0)
 			snprintf(change.name, sizeof(change.name), "%s", text);
 		else
 			snprintf(change.name, sizeof(change.name),
-				 lb_addr_is_v4(&key->addr) ? "%s:%u" : "[%s]:%u", text, key->number);
+				 lb_addr_is_v4(&key->addr) ? "%s:%u" : "[%s]:%u", text,
+				 key->number);
 		tell(on_change, ctx, &change, out);
 	}
 }

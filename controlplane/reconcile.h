@@ -35,10 +35,10 @@ struct lb_reconcile;
 
 struct lb_reconcile_params {
 	/* Who resolves next hops. With `next_hop_of` (netlink): it gives the id towards a real
-	 * server's address, LB_NEXT_HOP_NONE for no route; the ids' contents, the routes and changes
-	 * come by lb_reconcile_next_hop, _routes and _paths. Whoever owns it must know the addresses
-	 * of a configuration before lb_reconcile_config gets it. NULL: interface addresses, gateways
-	 * and `neighbors` of the configuration decide all that. */
+	 * server's address, LB_NEXT_HOP_NONE for no route; the ids' contents, the routes and
+	 * changes come by lb_reconcile_next_hop, _routes and _paths. Whoever owns it must know the
+	 * addresses of a configuration before lb_reconcile_config gets it. NULL: interface
+	 * addresses, gateways and `neighbors` of the configuration decide all that. */
 	uint32_t (*next_hop_of)(void *ctx, const struct lb_addr *addr);
 	void *ctx;
 	/* A next hop that does not resolve counts as down, one not heard of yet as checking. */
@@ -123,7 +123,7 @@ bool lb_reconcile_next_probe(const struct lb_reconcile *r, uint32_t *cursor,
 struct lb_real_status {
 	enum lb_health_state state;
 	enum lb_admin_state admin_state; /* weight 0 counts as drain */
-	char reason[LB_REASON_MAX];	 /* why it is not up, or why an up one cannot be asked */
+	char reason[LB_REASON_MAX];      /* why it is not up, or why an up one cannot be asked */
 	uint64_t since_ms;
 	uint32_t real_id;
 	uint32_t machine_id;

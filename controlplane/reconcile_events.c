@@ -164,14 +164,14 @@ static int make_path_change(struct lb_reconcile *r, struct path_change *change,
 		return -ENOMEM;
 	for (uint32_t m = 0; m < n; m++)
 		if (lb_ids_is_used(machines, m))
-			change->machine_hops[m] =
-				r->params.next_hop_of(r->params.ctx, lb_ids_key(machines, m));
+			change->machine_hops[m] = r->params.next_hop_of(r->params.ctx,
+									lb_ids_key(machines, m));
 	if (lb_plan_hop_machines(r, change->machine_hops, &change->hop_machines) != 0 ||
 	    lb_plan_reals(r, change->machine_hops, &change->reals, &change->real_ids,
 			  &change->n_reals) != 0)
 		return -ENOMEM;
-	return lb_cmd_list_reserve(out, change->n_reals + n +
-						lb_ids_bound(r->reg.of[LB_ID_TARGET]));
+	return lb_cmd_list_reserve(out,
+				   change->n_reals + n + lb_ids_bound(r->reg.of[LB_ID_TARGET]));
 }
 
 static void carry_out_paths(struct lb_reconcile *r, struct path_change *change, uint64_t now_ms,

@@ -30,7 +30,7 @@ struct lb_probe_state {
 
 struct lb_hop_state {
 	struct lb_next_hop value; /* as published */
-	bool is_known;		  /* heard of at all */
+	bool is_known;            /* heard of at all */
 };
 
 struct lb_machine_state {
@@ -43,7 +43,7 @@ struct lb_machine_state {
 
 struct lb_target_state {
 	uint64_t since_ms;
-	uint8_t bits; /* as published */
+	uint8_t bits;  /* as published */
 	bool is_known; /* has been set since its id was given out */
 	/* a machine's target */
 	enum lb_health_state state;
@@ -83,7 +83,7 @@ struct lb_reconcile {
 	uint32_t moved_max;
 	uint32_t n_moved;
 	struct lb_adjacency hop_machines; /* who is reached through a next hop */
-	struct lb_route *routes; /* as published */
+	struct lb_route *routes;          /* as published */
 	uint32_t n_routes;
 	struct lb_route_table *route_table;
 };

@@ -21,10 +21,11 @@ static const struct {
 	[LB_ID_GROUP] = {{sizeof(struct lb_name_key), 1, LB_GROUPS_MAX + 1, LAST},
 			 "/persistence_groups",
 			 "persistence groups"},
-	[LB_ID_NAT_SOURCE] = {{sizeof(struct lb_name_key), 0, LB_NAT_SOURCES_MAX, SOME},
-			      "/nat_sources",
-			      "NAT sources (declared ones and virtual addresses that serve as their "
-			      "own)"},
+	[LB_ID_NAT_SOURCE] =
+		{{sizeof(struct lb_name_key), 0, LB_NAT_SOURCES_MAX, SOME},
+		 "/nat_sources",
+		 "NAT sources (declared ones and virtual addresses that serve as their "
+		 "own)"},
 	[LB_ID_NAT_ADDR] = {{sizeof(struct lb_addr), 1, LB_NAT_ADDR_IDS_MAX + 1, LAST},
 			    "/nat_sources",
 			    "NAT source addresses"},

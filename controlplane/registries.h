@@ -16,19 +16,19 @@
 #include "lb/error.h"
 
 enum lb_id_kind {
-	LB_ID_SERVICE,	   /* slot; by name */
-	LB_ID_GROUP,	   /* by name */
+	LB_ID_SERVICE,     /* slot; by name */
+	LB_ID_GROUP,       /* by name */
 	LB_ID_NAT_SOURCE,  /* by name, or "vip:ADDRESS" */
-	LB_ID_NAT_ADDR,	   /* by address */
-	LB_ID_REAL,	   /* by address and port */
-	LB_ID_MACHINE,	   /* by address */
-	LB_ID_NEXT_HOP,	   /* by address and interface */
-	LB_ID_TARGET,	   /* struct lb_target_key */
-	LB_ID_PROBE,	   /* struct lb_probe_key */
-	LB_ID_SCOPE,	   /* struct lb_scope_key */
-	LB_ID_MONITOR,	   /* struct lb_monitor_key: what is done, whatever it is called */
+	LB_ID_NAT_ADDR,    /* by address */
+	LB_ID_REAL,        /* by address and port */
+	LB_ID_MACHINE,     /* by address */
+	LB_ID_NEXT_HOP,    /* by address and interface */
+	LB_ID_TARGET,      /* struct lb_target_key */
+	LB_ID_PROBE,       /* struct lb_probe_key */
+	LB_ID_SCOPE,       /* struct lb_scope_key */
+	LB_ID_MONITOR,     /* struct lb_monitor_key: what is done, whatever it is called */
 	LB_ID_MONITOR_SET, /* struct lb_chain_key over monitors */
-	LB_ID_PORT_SET,	   /* struct lb_chain_key over ports */
+	LB_ID_PORT_SET,    /* struct lb_chain_key over ports */
 	LB_ID_KIND_N,
 };
 
@@ -52,8 +52,8 @@ struct lb_chain_key {
  * that one machine's verdict is one command whatever their number. */
 struct lb_scope_key {
 	struct lb_name_key pool; /* empty: shared */
-	uint32_t admin_state;	 /* shared only */
-	uint32_t monitor_set;	 /* shared only */
+	uint32_t admin_state;    /* shared only */
+	uint32_t monitor_set;    /* shared only */
 };
 
 #define LB_SCOPE_GROUP 0x80000000u /* | group id: may the machine take new records of the group */
@@ -62,7 +62,7 @@ struct lb_target_key {
 	uint32_t scope;
 	uint32_t machine;
 	uint32_t port_set; /* ports of the service that are probed; 0: not by service port */
-	uint32_t port;	   /* of the real server */
+	uint32_t port;     /* of the real server */
 };
 
 struct lb_monitor_key {

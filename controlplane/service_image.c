@@ -94,8 +94,7 @@ struct lb_service_image *lb_service_image_copy(const struct lb_service_image *im
 	return copy;
 }
 
-static bool is_same_place(const struct lb_service_image *a,
-			  const struct lb_service_image *b)
+static bool is_same_place(const struct lb_service_image *a, const struct lb_service_image *b)
 {
 	const struct lb_service_params *p = &a->params, *q = &b->params;
 

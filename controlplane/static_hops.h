@@ -18,7 +18,7 @@
 
 struct lb_static_hops {
 	struct lb_next_hop *hops; /* by id */
-	uint32_t n_hops;	  /* one past the highest id */
+	uint32_t n_hops;          /* one past the highest id */
 	uint32_t hops_max;
 	struct lb_route *routes;
 	uint32_t n_routes;

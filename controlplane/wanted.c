@@ -14,11 +14,11 @@ struct build {
 	struct lb_pairs machine_probes;
 	struct lb_pairs target_groups;
 	struct lb_adjacency pool_services;
-	struct lb_ids *row_groups;  /* (row, group) seen */
+	struct lb_ids *row_groups;   /* (row, group) seen */
 	uint32_t *row_group_targets; /* its group targets, by id of row_groups */
 	uint32_t row_groups_max;
 	struct lb_ids *target_group_edges; /* (target, group target) seen */
-	uint32_t *row_of_port_set;	   /* last row made for it, + 1 */
+	uint32_t *row_of_port_set;         /* last row made for it, + 1 */
 	uint32_t row_of_port_set_max;
 };
 
@@ -36,7 +36,7 @@ static int get_monitor(struct build *b, uint32_t monitor, uint32_t *id)
 {
 	const struct lb_cfg_monitor *m = &b->cfg->monitors[monitor];
 	struct lb_monitor_key key = {m->type, m->interval_ms, m->timeout_ms,
-				     m->rise, m->fall,	      m->jitter_percent};
+				     m->rise, m->fall,        m->jitter_percent};
 
 	return get(b, LB_ID_MONITOR, &key, id, NULL);
 }
@@ -152,8 +152,7 @@ static int add_port_probes(struct build *b, uint32_t target, struct lb_probe_key
 	int ret = 0;
 
 	while (ret == 0 && port_set != 0) {
-		const struct lb_chain_key *chain =
-			lb_ids_key(b->reg->of[LB_ID_PORT_SET], port_set);
+		const struct lb_chain_key *chain = lb_ids_key(b->reg->of[LB_ID_PORT_SET], port_set);
 
 		key.port = chain->item;
 		port_set = chain->before;

@@ -46,7 +46,7 @@ struct lb_wanted_pool {
 	uint32_t first_row;
 	uint32_t n_rows;
 	bool probes_service_ports;
-	uint32_t scope;	      /* named pools */
+	uint32_t scope;       /* named pools */
 	uint32_t monitor_set; /* pools of one service */
 };
 
@@ -54,7 +54,7 @@ struct lb_wanted_service {
 	uint32_t slot;
 	uint32_t port_set;
 	uint32_t row;
-	uint32_t group_id;	/* 0: none */
+	uint32_t group_id;           /* 0: none */
 	uint32_t first_group_target; /* into group_targets */
 	uint32_t nat_source_id;
 };

@@ -14,8 +14,8 @@
 #include "registries.h"
 
 enum phase {
-	PHASE_IDLE,	   /* its timer runs to the next probe */
-	PHASE_WAITING,	   /* due, in the queue for a place */
+	PHASE_IDLE,        /* its timer runs to the next probe */
+	PHASE_WAITING,     /* due, in the queue for a place */
 	PHASE_OUTSTANDING, /* its timer runs to the timeout */
 };
 
@@ -144,8 +144,8 @@ static void on_socket(evutil_socket_t fd, short what, void *arg)
 
 static enum lb_probe_outcome start_tcp(struct probe *p, const char **reason)
 {
-	enum lb_probe_outcome outcome =
-		lb_tcp_probe_start(&p->spec.address, p->spec.port, &p->fd, reason);
+	enum lb_probe_outcome outcome = lb_tcp_probe_start(&p->spec.address, p->spec.port, &p->fd,
+							   reason);
 	const char *unused;
 
 	if (outcome != LB_PROBE_PENDING)

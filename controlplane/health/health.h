@@ -58,7 +58,7 @@ struct lb_health_stats {
 	uint32_t n_probes;
 	uint32_t n_outstanding;
 	uint64_t n_sent;
-	uint64_t n_up;	    /* outcomes */
+	uint64_t n_up; /* outcomes */
 	uint64_t n_down;
 	uint64_t n_unable;  /* could not be made here */
 	uint64_t n_delayed; /* waited for others to end */

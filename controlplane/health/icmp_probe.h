@@ -26,10 +26,10 @@ struct lb_icmp_token {
 };
 
 struct lb_icmp_socket {
-	int fd;		/* -1: not open */
+	int fd; /* -1: not open */
 	bool is_v4;
 	bool is_raw;
-	uint16_t id_be; /* raw only: the unprivileged kind has its own */
+	uint16_t id_be;    /* raw only: the unprivileged kind has its own */
 	const char *error; /* why it is not open */
 };
 

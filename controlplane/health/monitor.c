@@ -18,8 +18,8 @@ static uint64_t draw(struct lb_monitor *m)
 void lb_monitor_init(struct lb_monitor *m, const struct lb_probe_spec *spec, uint64_t seed,
 		     uint64_t now_ms)
 {
-	uint64_t spread =
-		spec->interval_ms < LB_MONITOR_FIRST_MS ? spec->interval_ms : LB_MONITOR_FIRST_MS;
+	uint64_t spread = spec->interval_ms < LB_MONITOR_FIRST_MS ? spec->interval_ms
+								  : LB_MONITOR_FIRST_MS;
 
 	*m = (struct lb_monitor){
 		.interval_ms = spec->interval_ms,

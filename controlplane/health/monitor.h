@@ -39,8 +39,8 @@ struct lb_probe_spec {
 	uint32_t rise;
 	uint32_t fall;
 	uint32_t jitter_percent;
-	/* CHECKING, or the verdict of a probe of the same place with other intervals, so that editing
-	 * a monitor does not take servers out */
+	/* CHECKING, or the verdict of a probe of the same place with other intervals, so that
+	 * editing a monitor does not take servers out */
 	enum lb_health_state initial;
 };
 
@@ -53,7 +53,7 @@ struct lb_monitor {
 	uint32_t streak; /* outcomes in a row that contradict the state */
 	enum lb_health_state state;
 	uint64_t next_ms; /* when the next probe is due */
-	uint64_t seed;	  /* state of the jitter's own random numbers */
+	uint64_t seed;    /* state of the jitter's own random numbers */
 };
 
 /* The first probe is due somewhere within an interval (at most LB_MONITOR_FIRST_MS) after now,

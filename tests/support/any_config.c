@@ -109,8 +109,7 @@ static void make_node(const struct any_config *any, struct lb_cfg_node *node)
 	node->n_interfaces = 1;
 	snprintf(iface->name, sizeof(iface->name), "lan");
 	iface->addresses[0] = (struct lb_prefix){lb_addr_from_v4(RTE_BE32(0x0a000002)), 24};
-	iface->addresses[1] =
-		(struct lb_prefix){{{RTE_BE32(0xfd000000), 0, 0, RTE_BE32(0x2)}}, 64};
+	iface->addresses[1] = (struct lb_prefix){{{RTE_BE32(0xfd000000), 0, 0, RTE_BE32(0x2)}}, 64};
 	iface->n_addresses = 2;
 	iface->gateway = lb_addr_from_v4(RTE_BE32(0x0a000001));
 	node->neighbors = calloc(ANY_MACHINES, sizeof(*node->neighbors));

@@ -14,7 +14,7 @@
 #include "random.h"
 
 #define ANY_MACHINES 7u
-#define ANY_POOLS 4u	 /* named ones */
+#define ANY_POOLS 4u     /* named ones */
 #define ANY_SERVICES 10u /* each may have servers of its own */
 #define ANY_GROUPS 3u
 #define ANY_MONITORS 5u
@@ -39,7 +39,7 @@ struct any_service {
 	uint32_t pool; /* ANY_POOLS: its own */
 	struct any_pool own;
 	uint32_t group; /* ANY_GROUPS: none */
-	uint32_t nat;	/* ANY_NATS: its own address */
+	uint32_t nat;   /* ANY_NATS: its own address */
 	enum lb_forwarding forwarding;
 	uint32_t idle_timeout_s;
 };

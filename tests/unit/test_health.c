@@ -289,7 +289,7 @@ Test(health, bounds_the_probes_under_way_and_makes_them_all)
 	fini_rig(&g);
 }
 
-/* ---- ICMP, in a network of the test's own ------------------------------------------------------ */
+/* ---- ICMP, in a network of the test's own ---- */
 
 static void set_loopback_up(bool is_up)
 {

@@ -118,7 +118,8 @@ Test(monitor, spreads_probes_within_the_jitter_and_the_same_way_for_one_seed)
 		cr_assert_lt(last_ms - 7, LB_MONITOR_FIRST_MS);
 		for (uint32_t i = 0; i < 100; i++) {
 			uint64_t due_ms = lb_monitor_next_ms(&m, last_ms);
-			uint64_t least = (uint64_t)spec.interval_ms * (100 - spec.jitter_percent) / 100;
+			uint64_t least = (uint64_t)spec.interval_ms * (100 - spec.jitter_percent) /
+					 100;
 
 			cr_assert_eq(due_ms, lb_monitor_next_ms(&same, last_ms));
 			cr_assert_leq(due_ms - last_ms, spec.interval_ms);

@@ -12,7 +12,7 @@
 #define PROBES_MAX 512u
 #define LISTS_MAX 64u
 
-/* ---- the naive twin: everything computed anew from the configuration and the verdicts --------- */
+/* ---- the naive twin: everything computed anew from the configuration and the verdicts ---- */
 
 struct twin_probe {
 	struct lb_probe_spec spec; /* `initial` is its state now */
@@ -69,8 +69,8 @@ static enum lb_health_state naive_state(const struct twin *t, const struct lb_co
 						      m->port != 0 ? m->port : real->port));
 		else
 			for (uint32_t p = 0; p < svc->n_ports; p++)
-				state = worse(state, state_of(t, &real->address, m,
-							      svc->ports[p].first));
+				state = worse(state,
+					      state_of(t, &real->address, m, svc->ports[p].first));
 	}
 	return state;
 }
@@ -115,7 +115,7 @@ static struct opinion naive_opinion(const struct twin *t, const struct lb_config
 	return o;
 }
 
-/* ---- the installation under test ------------------------------------------------------------- */
+/* ---- the installation under test ---- */
 
 struct rig {
 	struct test_random random;
@@ -276,10 +276,10 @@ static void check_member(const struct rig *g, uint32_t service, uint32_t slot, u
 		     real->name, svc->name);
 	cr_assert_eq(server->machine_id, g->quick->reals[server->real_id].machine_id);
 	if (svc->group != LB_CFG_NONE)
-		cr_assert_eq(
-			g->quick->targets[server->group_target_id] & LB_TARGET_NEW,
-			naive_opinion(&g->twin, g->cfg, svc->group, &real->address).is_blocked ? 0
-				: LB_TARGET_NEW);
+		cr_assert_eq(g->quick->targets[server->group_target_id] & LB_TARGET_NEW,
+			     naive_opinion(&g->twin, g->cfg, svc->group, &real->address).is_blocked
+				     ? 0
+				     : LB_TARGET_NEW);
 	else
 		cr_assert_eq(server->group_target_id, server->target_id);
 	lb_reconcile_service_real(g->r, service, member, &status);

@@ -26,8 +26,8 @@ static struct lb_config *make_config(uint32_t n, bool is_inline)
 	cfg->groups[0] = (struct lb_cfg_group){"all", 60, 32, 128};
 	cfg->node.n_interfaces = 1;
 	cfg->node.interfaces[0].n_addresses = 1;
-	cfg->node.interfaces[0].addresses[0] =
-		(struct lb_prefix){lb_addr_from_v4(RTE_BE32(0x0a000001)), 8};
+	cfg->node.interfaces[0].addresses[0] = (struct lb_prefix){
+		lb_addr_from_v4(RTE_BE32(0x0a000001)), 8};
 	for (uint32_t p = 0; p < n_pools; p++) {
 		struct lb_cfg_pool *pool = &cfg->pools[cfg->n_pools++];
 
@@ -220,9 +220,9 @@ Test(reconcile_changes, editing_a_monitor_takes_nobody_out)
 		bool is_last = spec.address.word_be[3] == RTE_BE32(0x0a000012);
 
 		n++;
-		cr_assert_eq(spec.initial, !is_last			   ? LB_HEALTH_UP
+		cr_assert_eq(spec.initial, !is_last                       ? LB_HEALTH_UP
 					   : spec.type == LB_MONITOR_ICMP ? LB_HEALTH_CHECKING
-									   : LB_HEALTH_DOWN);
+									  : LB_HEALTH_DOWN);
 	}
 	cr_assert_eq(n, 6);
 	fini_rig(&g);
@@ -341,7 +341,7 @@ Test(reconcile_changes, a_dry_run_names_the_changes_and_makes_none)
 	lb_config_free(cfg);
 }
 
-/* ---- next hops of the kernel's ----------------------------------------------------------------- */
+/* ---- next hops of the kernel's ---- */
 
 static uint32_t hop_of(void *ctx, const struct lb_addr *addr)
 {
