@@ -17,7 +17,7 @@ enum lb_log_level { LB_LOG_ERROR, LB_LOG_WARNING, LB_LOG_INFO, LB_LOG_DEBUG };
 
 /* `module` is a short constant word ("health"). The text carries key=value pairs. */
 __attribute__((format(printf, 3, 4))) void lb_log(enum lb_log_level level, const char *module,
-						   const char *fmt, ...);
+						  const char *fmt, ...);
 
 /* NULL module: all of them. */
 void lb_log_set_level(const char *module, enum lb_log_level level);

@@ -44,7 +44,8 @@ static struct lb_addr mask_mapped(const struct lb_addr *a, uint8_t len)
 		uint32_t bits = len > 32 * i ? len - 32u * i : 0;
 
 		if (bits < 32)
-			out.word_be[i] &= rte_cpu_to_be_32(bits == 0 ? 0 : 0xffffffffu << (32 - bits));
+			out.word_be[i] &= rte_cpu_to_be_32(bits == 0 ? 0
+								     : 0xffffffffu << (32 - bits));
 	}
 	return out;
 }

@@ -48,7 +48,8 @@ uint32_t lb_schedule_pick(const struct lb_service *svc, struct lb_schedule_state
 
 		at = at + 1 == n ? 0 : at + 1;
 		if (server->weight != 0 &&
-		    (lb_target_get(targets, eligible_target(server, for_group)) & LB_TARGET_NEW) != 0) {
+		    (lb_target_get(targets, eligible_target(server, for_group)) & LB_TARGET_NEW) !=
+			    0) {
 			st->next = at;
 			return idx;
 		}

@@ -166,7 +166,8 @@ int lb_service_build(const struct lb_service_params *params, struct lb_service *
 	bytes = (bytes + 63) & ~(size_t)63;
 	svc = aligned_alloc(64, bytes);
 	if (svc == NULL)
-		return lb_error_set(err, -ENOMEM, "", "no memory for a service of %zu bytes", bytes);
+		return lb_error_set(err, -ENOMEM, "", "no memory for a service of %zu bytes",
+				    bytes);
 	memset(svc, 0, bytes);
 	servers = (struct lb_service_server *)(svc + 1);
 	by_machine = (uint32_t *)(servers + params->n_servers);

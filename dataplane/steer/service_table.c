@@ -42,7 +42,8 @@ static uint32_t slots_for(uint32_t n_entries)
 
 size_t lb_service_table_bytes(uint32_t n_entries)
 {
-	return sizeof(struct lb_service_table) + (size_t)slots_for(n_entries) * sizeof(struct entry);
+	return sizeof(struct lb_service_table) +
+	       (size_t)slots_for(n_entries) * sizeof(struct entry);
 }
 
 int lb_service_table_init(void *mem, uint32_t n_entries, uint64_t seed,
@@ -217,14 +218,16 @@ int lb_service_table_add(struct lb_service_table *t, const struct lb_addr *vip, 
 		uint32_t n = blocks_of(&ports[i], blocks);
 
 		for (uint32_t j = 0; j < n; j++)
-			if (find_used(t, vip, word_of(proto, blocks[j].len, blocks[j].port)) != NULL)
+			if (find_used(t, vip, word_of(proto, blocks[j].len, blocks[j].port)) !=
+			    NULL)
 				return -EEXIST;
 	}
 	for (size_t i = 0; i < n_ports; i++) {
 		uint32_t n = blocks_of(&ports[i], blocks);
 
 		for (uint32_t j = 0; j < n; j++) {
-			if (find_used(t, vip, word_of(proto, blocks[j].len, blocks[j].port)) != NULL)
+			if (find_used(t, vip, word_of(proto, blocks[j].len, blocks[j].port)) !=
+			    NULL)
 				continue; /* the service names this port twice */
 			take(t, vip, proto, blocks[j].len, blocks[j].port)->value = slot;
 			mark(t, vip, proto, blocks[j].len);

@@ -31,18 +31,34 @@ struct row {
 
 static const struct row rows[] = {
 	{"fullnat in, IPv4, 1 flow, 1/100", {false, false, 1, 100, 1, 100 * K, false}, WORK_IN},
-	{"fullnat in, IPv4, 64 k flows, 1/100", {false, false, 1, 100, 64 * K, 100 * K, false}, WORK_IN},
+	{"fullnat in, IPv4, 64 k flows, 1/100",
+	 {false, false, 1, 100, 64 * K, 100 * K, false},
+	 WORK_IN},
 	{"fullnat in, IPv4, 1 M flows, 1/100", {false, false, 1, 100, M, 1250 * K, false}, WORK_IN},
-	{"fullnat in, IPv4, 1 M flows, 256/1000", {false, false, 256, 1024, M, 1250 * K, false}, WORK_IN},
-	{"fullnat reply, IPv4, 1 flow, 1/100", {false, false, 1, 100, 1, 100 * K, false}, WORK_REPLY},
-	{"fullnat reply, IPv4, 1 M flows, 256/1000", {false, false, 256, 1024, M, 1250 * K, false}, WORK_REPLY},
+	{"fullnat in, IPv4, 1 M flows, 256/1000",
+	 {false, false, 256, 1024, M, 1250 * K, false},
+	 WORK_IN},
+	{"fullnat reply, IPv4, 1 flow, 1/100",
+	 {false, false, 1, 100, 1, 100 * K, false},
+	 WORK_REPLY},
+	{"fullnat reply, IPv4, 1 M flows, 256/1000",
+	 {false, false, 256, 1024, M, 1250 * K, false},
+	 WORK_REPLY},
 	{"nat in, IPv4, 1 flow, 1/100", {false, true, 1, 100, 1, 100 * K, false}, WORK_IN},
-	{"nat in, IPv4, 1 M flows, 256/1000", {false, true, 256, 1024, M, 1250 * K, false}, WORK_IN},
-	{"nat reply, IPv4, 1 M flows, 256/1000", {false, true, 256, 1024, M, 1250 * K, false}, WORK_REPLY},
+	{"nat in, IPv4, 1 M flows, 256/1000",
+	 {false, true, 256, 1024, M, 1250 * K, false},
+	 WORK_IN},
+	{"nat reply, IPv4, 1 M flows, 256/1000",
+	 {false, true, 256, 1024, M, 1250 * K, false},
+	 WORK_REPLY},
 	{"fullnat in, IPv6, 1 flow, 1/100", {true, false, 1, 100, 1, 100 * K, false}, WORK_IN},
-	{"fullnat in, IPv6, 1 M flows, 256/1000", {true, false, 256, 1024, M, 1250 * K, false}, WORK_IN},
+	{"fullnat in, IPv6, 1 M flows, 256/1000",
+	 {true, false, 256, 1024, M, 1250 * K, false},
+	 WORK_IN},
 	{"fullnat new, IPv4, 256/1000", {false, false, 256, 1024, 1, 2 * M, false}, WORK_NEW},
-	{"fullnat new, IPv4, 256/1000, persistence", {false, false, 256, 1024, 1, 2 * M, true}, WORK_NEW},
+	{"fullnat new, IPv4, 256/1000, persistence",
+	 {false, false, 256, 1024, 1, 2 * M, true},
+	 WORK_NEW},
 };
 
 struct sample {
@@ -110,7 +126,8 @@ static uint64_t run_pipeline(struct bench_world *w, uint64_t *n_sent)
 		lb_pipeline_run(w->pl, &burst, w->now_ms);
 		cycles += __rdtsc() - from;
 		for (uint32_t j = 0; j < LB_BURST_MAX; j++)
-			*n_sent += burst.pkt[j].verdict == LB_VERDICT_TX && !burst.pkt[j].is_originated;
+			*n_sent += burst.pkt[j].verdict == LB_VERDICT_TX &&
+				   !burst.pkt[j].is_originated;
 	}
 	return cycles;
 }

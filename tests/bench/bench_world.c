@@ -42,8 +42,8 @@ uint64_t bench_random(struct bench_world *w)
 static struct lb_addr addr_of(const struct bench_world *w, uint32_t net, uint32_t host)
 {
 	if (w->shape.is_v6)
-		return (struct lb_addr){{RTE_BE32(0x20010db8), rte_cpu_to_be_32(net), 0,
-					 rte_cpu_to_be_32(host)}};
+		return (struct lb_addr){
+			{RTE_BE32(0x20010db8), rte_cpu_to_be_32(net), 0, rte_cpu_to_be_32(host)}};
 	return lb_addr_from_v4(rte_cpu_to_be_32(net + host));
 }
 
@@ -134,7 +134,8 @@ static void add_service(struct bench_world *w, uint32_t slot)
 	free(servers);
 }
 
-static void key_of_flow(const struct bench_world *w, uint32_t flow, uint32_t net, struct lb_key *key)
+static void key_of_flow(const struct bench_world *w, uint32_t flow, uint32_t net,
+			struct lb_key *key)
 {
 	struct lb_addr client = addr_of(w, net, flow / PORTS_PER_CLIENT + 1);
 	struct lb_addr vip = vip_of(w, flow % w->shape.n_services);
@@ -193,7 +194,8 @@ void bench_view(const struct bench_world *w, uint32_t i, struct lb_pkt *p)
 	p->iface = 0;
 }
 
-static void run_one(struct bench_world *w, const struct lb_key *key, uint8_t flags, struct lb_pkt *out)
+static void run_one(struct bench_world *w, const struct lb_key *key, uint8_t flags,
+		    struct lb_pkt *out)
 {
 	static struct lb_burst b;
 
@@ -279,7 +281,8 @@ void bench_fill_known(struct bench_world *w, bool is_reply)
 	for (uint32_t i = 0; i < BENCH_POOL; i++) {
 		uint32_t flow = (uint32_t)(bench_random(w) % w->shape.n_flows);
 
-		write_packet(buffer_of(w, i), is_reply ? &w->to_client[flow] : &w->to_vip[flow], 0x10);
+		write_packet(buffer_of(w, i), is_reply ? &w->to_client[flow] : &w->to_vip[flow],
+			     0x10);
 	}
 }
 

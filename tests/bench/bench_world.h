@@ -32,7 +32,7 @@ struct bench_world {
 	struct lb_pipeline *pl;
 	size_t pipeline_bytes;
 	size_t table_bytes;
-	struct lb_key *to_vip;	  /* per flow, as the client sends it */
+	struct lb_key *to_vip;    /* per flow, as the client sends it */
 	struct lb_key *to_client; /* per flow, as the server answers */
 	uint8_t *pool;
 	uint64_t now_ms;

@@ -15,7 +15,8 @@ static struct lb_next_hops *make_table(void)
 
 static void mac_of(uint32_t i, uint8_t mac[6])
 {
-	uint8_t m[6] = {2, 0, (uint8_t)(i >> 24), (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i};
+	uint8_t m[6] = {2,         0, (uint8_t)(i >> 24), (uint8_t)(i >> 16), (uint8_t)(i >> 8),
+			(uint8_t)i};
 
 	memcpy(mac, m, 6);
 }
@@ -93,8 +94,8 @@ Test(route_table, finds_what_a_walk_over_all_routes_finds)
 		struct lb_route *r = &routes[i];
 		bool v4 = rand() % 2;
 
-		r->prefix.addr = (struct lb_addr){{RTE_BE32(0x20010db8), (uint32_t)rand() & 0x0300, 0,
-						   (uint32_t)rand()}};
+		r->prefix.addr = (struct lb_addr){
+			{RTE_BE32(0x20010db8), (uint32_t)rand() & 0x0300, 0, (uint32_t)rand()}};
 		if (v4)
 			r->prefix.addr = lb_addr_from_v4((uint32_t)rand() & 0xff0300ff);
 		r->prefix.len = (uint8_t)(rand() % (v4 ? 33 : 129));

@@ -75,7 +75,8 @@ Test(schedule, weighted_equals_the_weights_over_each_cycle_also_without_a_server
 		for (uint32_t i = 0; i < cycle; i++)
 			count[lb_schedule_pick(svc, &st, &targets, false)]++;
 		for (int s = 0; s < 5; s++)
-			cr_expect_eq(count[s], s == down ? 0 : weights[s], "down %d server %d", down, s);
+			cr_expect_eq(count[s], s == down ? 0 : weights[s], "down %d server %d",
+				     down, s);
 		if (down >= 0)
 			lb_target_set(&targets, (uint32_t)down, LB_TARGET_NEW);
 	}

@@ -45,9 +45,7 @@ static int match_of(const struct twin *s, const struct lb_addr *vip, uint8_t pro
 		return 0;
 	for (size_t i = 0; i < s->n_ports; i++) {
 		const struct lb_port_range *r = &s->ports[i];
-		int match = r->first == r->last			     ? 3
-			    : r->first == 0 && r->last == 65535 ? 1
-								     : 2;
+		int match = r->first == r->last ? 3 : r->first == 0 && r->last == 65535 ? 1 : 2;
 
 		if (port >= r->first && port <= r->last && match > best)
 			best = match;
@@ -82,7 +80,8 @@ static bool clashes(const struct twin *all, const struct twin *s)
 				bool x_all = x->first == 0 && x->last == 65535;
 				bool y_all = y->first == 0 && y->last == 65535;
 
-				if (all[i].proto == s->proto && lb_addr_equal(&all[i].vip, &s->vip) &&
+				if (all[i].proto == s->proto &&
+				    lb_addr_equal(&all[i].vip, &s->vip) &&
 				    (x->first == x->last) == (y->first == y->last) &&
 				    x_all == y_all && x->first <= y->last && y->first <= x->last)
 					return true;
@@ -106,7 +105,8 @@ static void make_random(struct twin *s)
 			first = 0;
 			last = 65535;
 		}
-		s->ports[i] = (struct lb_port_range){first, (uint16_t)(last > 65535 ? 65535 : last)};
+		s->ports[i] = (struct lb_port_range){first,
+						     (uint16_t)(last > 65535 ? 65535 : last)};
 	}
 	if (s->n_ports == 2 && s->ports[0].last >= s->ports[1].first &&
 	    s->ports[1].last >= s->ports[0].first)
@@ -131,9 +131,9 @@ static void compare(const struct lb_service_table *t, const struct twin *all)
 		}
 		if (port < 0 || port > 65535)
 			continue;
-		cr_expect_eq(lb_service_table_lookup(t, &vip, proto,
-						     rte_cpu_to_be_16((uint16_t)port)),
-			     twin_lookup(all, &vip, proto, (uint16_t)port), "port %d", port);
+		cr_expect_eq(
+			lb_service_table_lookup(t, &vip, proto, rte_cpu_to_be_16((uint16_t)port)),
+			twin_lookup(all, &vip, proto, (uint16_t)port), "port %d", port);
 	}
 }
 
