@@ -76,6 +76,7 @@ class Host:
     def __init__(self, lab, name, addresses, bridge):
         self.lab, self.name, self.addresses = lab, name, addresses
         lab.ip('netns', 'add', name)
+        lab.undo.append(('netns', 'delete', name))
         self.attach(bridge, 'eth1', addresses)
         self.run('ip', 'link', 'set', 'lo', 'up')
 
@@ -292,7 +293,7 @@ class Lab:
 
     def __init__(self, folder=None):
         self.folder = folder or tempfile.mkdtemp(prefix='ballast-lab-')
-        self.processes, self.ids = [], 0
+        self.processes, self.ids, self.undo = [], 0, []
 
     def __enter__(self):
         self.bridge('br0')
@@ -308,6 +309,8 @@ class Lab:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        for command in self.undo:
+            self.ip(*command)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def next_id(self):
@@ -325,6 +328,7 @@ class Lab:
 
     def bridge(self, name):
         self.ip('link', 'add', name, 'type', 'bridge', 'mcast_snooping', '0')
+        self.undo.append(('link', 'delete', name))
         self.ip('link', 'set', name, 'up')
 
     def host(self, name, *addresses, bridge='br0'):
