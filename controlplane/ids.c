@@ -9,6 +9,7 @@
 
 struct slot {
 	uint32_t chain; /* next id of this hash bucket */
+	uint32_t hash;	/* of the key, so that few keys are compared in vain */
 	uint32_t next;  /* free: next free one; given out in this round: the one before it */
 	uint32_t epoch;
 	uint32_t marked; /* last round that asked for it */
@@ -34,16 +35,25 @@ struct lb_ids {
 	uint32_t *buckets;
 };
 
+static uint64_t mix(uint64_t h, uint64_t word)
+{
+	h = (h ^ word) * 0x9e3779b97f4a7c15u;
+	return h ^ h >> 32;
+}
+
 static uint32_t hash_key(const struct lb_ids *ids, const void *key)
 {
 	const uint8_t *bytes = key;
-	uint64_t h = 0xcbf29ce484222325u;
+	uint64_t h = ids->p.key_bytes, word;
+	size_t i = 0;
 
-	for (size_t i = 0; i < ids->p.key_bytes; i++)
-		h = (h ^ bytes[i]) * 0x100000001b3u;
-	h ^= h >> 32;
-	h *= 0x9e3779b97f4a7c15u;
-	return (uint32_t)(h >> 32);
+	for (; i + sizeof(word) <= ids->p.key_bytes; i += sizeof(word)) {
+		memcpy(&word, bytes + i, sizeof(word));
+		h = mix(h, word);
+	}
+	word = 0;
+	memcpy(&word, bytes + i, ids->p.key_bytes - i);
+	return (uint32_t)mix(h, word);
 }
 
 static struct slot *slot_of(const struct lb_ids *ids, uint32_t id)
@@ -58,7 +68,7 @@ static uint8_t *key_of(const struct lb_ids *ids, uint32_t id)
 
 static void link_id(struct lb_ids *ids, uint32_t id)
 {
-	uint32_t *head = &ids->buckets[hash_key(ids, key_of(ids, id)) & (ids->n_buckets - 1)];
+	uint32_t *head = &ids->buckets[slot_of(ids, id)->hash & (ids->n_buckets - 1)];
 
 	slot_of(ids, id)->chain = *head;
 	*head = id;
@@ -66,7 +76,7 @@ static void link_id(struct lb_ids *ids, uint32_t id)
 
 static void unlink_id(struct lb_ids *ids, uint32_t id)
 {
-	uint32_t *at = &ids->buckets[hash_key(ids, key_of(ids, id)) & (ids->n_buckets - 1)];
+	uint32_t *at = &ids->buckets[slot_of(ids, id)->hash & (ids->n_buckets - 1)];
 
 	while (*at != id)
 		at = &slot_of(ids, *at)->chain;
@@ -163,9 +173,24 @@ static int take(struct lb_ids *ids, uint32_t *id)
 	return 0;
 }
 
+static uint32_t find(const struct lb_ids *ids, const void *key, uint32_t hash)
+{
+	uint32_t id = ids->buckets[hash & (ids->n_buckets - 1)];
+
+	while (id != LB_IDS_NONE) {
+		const struct slot *s = slot_of(ids, id);
+
+		if (s->hash == hash && memcmp(key_of(ids, id), key, ids->p.key_bytes) == 0)
+			break;
+		id = s->chain;
+	}
+	return id;
+}
+
 int lb_ids_get(struct lb_ids *ids, const void *key, uint32_t *id, bool *is_first)
 {
-	uint32_t found = lb_ids_find(ids, key);
+	uint32_t hash = hash_key(ids, key);
+	uint32_t found = find(ids, key, hash);
 	struct slot *s;
 	int ret;
 
@@ -175,8 +200,9 @@ int lb_ids_get(struct lb_ids *ids, const void *key, uint32_t *id, bool *is_first
 		if (ret != 0)
 			return ret;
 		memcpy(key_of(ids, found), key, ids->p.key_bytes);
-		link_id(ids, found);
 		s = slot_of(ids, found);
+		s->hash = hash;
+		link_id(ids, found);
 		s->is_used = true;
 		s->made = ids->round;
 		s->marked = 0;
@@ -242,11 +268,7 @@ void lb_ids_rollback(struct lb_ids *ids)
 
 uint32_t lb_ids_find(const struct lb_ids *ids, const void *key)
 {
-	uint32_t id = ids->buckets[hash_key(ids, key) & (ids->n_buckets - 1)];
-
-	while (id != LB_IDS_NONE && memcmp(key_of(ids, id), key, ids->p.key_bytes) != 0)
-		id = slot_of(ids, id)->chain;
-	return id;
+	return find(ids, key, hash_key(ids, key));
 }
 
 uint32_t lb_ids_bound(const struct lb_ids *ids)
