@@ -5,6 +5,7 @@ left behind however the program ends: hosts are namespaces inside it, joined by 
 """
 import contextlib
 import ctypes
+import errno
 import http.client
 import json
 import os
@@ -14,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -130,15 +132,22 @@ class Host:
             return socket.create_connection((address, port), timeout_s,
                                             (source, 0) if source else None)
 
-    def get(self, address, port, source=None, timeout_s=10):
-        """The body of GET / over a new connection."""
+    def get(self, address, port, source=None, timeout_s=10, path='/'):
+        """The body of GET over a new connection."""
+        return self.fetch(address, port, source, timeout_s, path).decode().strip()
+
+    def fetch(self, address, port, source=None, timeout_s=10, path='/'):
+        """The same as bytes; LabError unless the answer is 200."""
         with self.inside():
             client = http.client.HTTPConnection(address, port, timeout_s,
                                                 (source, 0) if source else None)
             client.connect()
         try:
-            client.request('GET', '/')
-            return client.getresponse().read().decode().strip()
+            client.request('GET', path)
+            response = client.getresponse()
+            if response.status != 200:
+                raise LabError(f'GET {path} of {address}: HTTP {response.status}')
+            return response.read()
         finally:
             client.close()
 
@@ -157,8 +166,9 @@ error_log {self.folder}/error.log; worker_rlimit_nofile 8192;
 events {{ worker_connections 4096; }}
 http {{ access_log off; client_body_temp_path {self.folder}/t; proxy_temp_path {self.folder}/t;
 fastcgi_temp_path {self.folder}/t; uwsgi_temp_path {self.folder}/t; scgi_temp_path {self.folder}/t;
-keepalive_timeout 600; keepalive_requests 1000000;
+keepalive_timeout 600; keepalive_requests 1000000; log_format who "$remote_addr $server_addr";
 server {{ {listens} default_type text/plain; location / {{ return 200 "{host.name}\\n"; }}
+location /logged {{ access_log {self.folder}/access.log who; return 200 "{host.name}\\n"; }}
 location /data/ {{ root {self.folder}; }} {extra} }} }}''')
         self.ports = ports
         self.process = None
@@ -177,23 +187,62 @@ location /data/ {{ root {self.folder}; }} {extra} }} }}''')
         except OSError:
             return False
 
+    def logged(self):
+        """The clients of /logged in the server's own log, one address a request."""
+        try:
+            with open(f'{self.folder}/access.log') as log:
+                return [line.split()[0] for line in log if line.endswith('\n')]
+        except FileNotFoundError:
+            return []
+
+    def write_data(self, name, data):
+        """Serves `data` as /data/NAME."""
+        os.makedirs(f'{self.folder}/data', exist_ok=True)
+        with open(f'{self.folder}/data/{name}', 'wb') as out:
+            out.write(data)
+
     def stop(self):
         self.process.terminate()
         self.process.wait()
 
 
+class UdpEcho:
+    """A UDP server: its answer names it and the client that it saw, then repeats the data."""
+
+    def __init__(self, host, port):
+        self.host, self.sockets, self.seen = host, [], []
+        with host.inside():
+            for family, every in ((socket.AF_INET, '0.0.0.0'), (socket.AF_INET6, '::')):
+                sock = socket.socket(family, socket.SOCK_DGRAM)
+                if family == socket.AF_INET6:
+                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                sock.bind((every, port))
+                self.sockets.append(sock)
+                threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
+
+    def serve(self, sock):
+        while True:
+            try:
+                data, peer = sock.recvfrom(65536)
+                self.seen.append(peer[0])
+                sock.sendto(f'{self.host.name} {peer[0]} '.encode() + data, peer)
+            except OSError as error:
+                # An ICMP error about an earlier answer shows here; only a closed socket ends it.
+                if error.errno == errno.EBADF:
+                    return
+
+
 class Ballast:
     """ballastd on a host, driven as a user would drive it."""
 
-    def __init__(self, host, config, build, interface='eth1', extra=()):
+    def __init__(self, host, config, build, interfaces=('eth1',), extra=()):
         self.host, self.build, self.extra = host, build, list(extra)
         self.folder = tempfile.mkdtemp(prefix='ballast-', dir=host.lab.folder)
         self.config_file = f'{self.folder}/ballast.json'
         self.socket = f'{self.folder}/api.sock'
         config = json.loads(json.dumps(config))
-        for number, entry in enumerate(config['node']['interfaces']):
-            if number == 0:
-                entry['device'] = f'af_xdp:{interface}'
+        for entry, interface in zip(config['node']['interfaces'], interfaces):
+            entry['device'] = f'af_xdp:{interface}'
         config['node']['api'] = {'socket': self.socket}
         with open(self.config_file, 'w') as out:
             json.dump(config, out, indent=2)

@@ -1,0 +1,94 @@
+"""What the scripts of the system suite share: a line per check, exit codes, a configuration."""
+import json
+import os
+import sys
+
+sys.dont_write_bytecode = True
+import lab as lab_module  # noqa: E402
+from lab import LabError, wait_for  # noqa: E402
+
+BUILD = os.environ.get('BALLAST_BUILD', f'{lab_module.ROOT}/build')
+SKIPPED = 77
+# Long enough that a loaded machine does not take a server for dead.
+MONITOR = {'type': 'tcp', 'interval_ms': 200, 'timeout_ms': 2000, 'rise': 1, 'fall': 2}
+
+
+class Checks:
+    """Counts and prints what held."""
+
+    def __init__(self):
+        self.failed, self.done = 0, 0
+
+    def check(self, what, held, seen=''):
+        self.done += 1
+        self.failed += not held
+        print(f"{'ok    ' if held else 'FAILED'} {what}" + (f': {seen}' if seen != '' else ''),
+              flush=True)
+        return bool(held)
+
+    def equal(self, what, seen, wanted):
+        return self.check(what, seen == wanted, seen if seen == wanted
+                          else f'{seen!r}, not {wanted!r}')
+
+    def holds(self, what, condition, timeout_s=60):
+        """Waits for a state; a check that fails when it does not come."""
+        try:
+            return self.check(what, wait_for(what, condition, timeout_s))
+        except LabError as error:
+            return self.check(what, False, error)
+
+    def raises(self, what, errors, call):
+        try:
+            seen = call()
+        except errors as error:
+            return self.check(what, True, error)
+        return self.check(what, False, f'{seen!r} without an error')
+
+    def law(self, what, counters):
+        """The accounting law over a run's last counters, and that there was a run to count."""
+        try:
+            lab_module.check_law(counters)
+            self.check(f'{what}: every packet is accounted for', counters['rx'] > 0,
+                       f"{counters['rx']} received")
+        except LabError as error:
+            self.check(f'{what}: every packet is accounted for', False, error)
+
+
+def main(run):
+    """Runs run(lab, checks) in a laboratory of its own and ends the program."""
+    if os.geteuid() != 0:
+        print('skipped: needs root for network namespaces and AF_XDP')
+        sys.exit(SKIPPED)
+    lab_module.preflight()
+    lab_module.enter()
+    checks = Checks()
+    with lab_module.Lab() as lab:
+        run(lab, checks)
+    print(f'{checks.done - checks.failed} checks held, {checks.failed} failed')
+    sys.exit(1 if checks.failed or not checks.done else 0)
+
+
+def load(name):
+    """A configuration from configs/, its monitors patient."""
+    with open(f'{lab_module.ROOT}/configs/{name}.json') as text:
+        return be_patient(json.load(text))
+
+
+def be_patient(config):
+    for monitor in config.get('health_monitors', []):
+        monitor.update({key: MONITOR[key] for key in ('interval_ms', 'timeout_ms')})
+    return config
+
+
+def service(name, address, protocol, port, pool, **more):
+    return {'name': name, 'address': address, 'protocol': protocol, 'ports': [port],
+            'server_pool': pool, 'scheduler': 'round_robin', **more}
+
+
+def pool(name, servers, monitor=None):
+    """servers: name -> address."""
+    out = {'name': name, 'real_servers': [{'name': real, 'address': address}
+                                          for real, address in servers.items()]}
+    if monitor is not None:
+        out['health_monitors'] = [dict(MONITOR, **monitor)]
+    return out
