@@ -8,6 +8,9 @@
 
 #define EVICT_IDLE_TICKS ((LB_EVICT_IDLE_S * 1000u) >> LB_TICK_SHIFT_MS)
 
+#define EVICT_PLACES 8u
+#define RANK_USELESS 0x10000u /* closed or embryonic; below: ticks of idleness */
+
 /* A real id fits 20 bits, so that id and epoch make one word. */
 _Static_assert(LB_REALS_MAX <= 1u << 24, "a server and its epoch fit a word");
 
@@ -260,9 +263,9 @@ static uint32_t evict_rank(const struct lb_conn *conn, uint64_t now_ms)
 	uint32_t idle = idle_ticks(conn, now_ms);
 
 	if (is_closing(conn))
-		return 0x20000u + idle;
+		return 2 * RANK_USELESS + idle;
 	if (is_embryonic(conn))
-		return 0x10000u + idle;
+		return RANK_USELESS + idle;
 	return idle >= EVICT_IDLE_TICKS ? idle : 0;
 }
 
@@ -279,24 +282,52 @@ static uint32_t evict_rank_of_pair(const struct lb_steer *st, const struct lb_co
 	return rank < other ? rank : other;
 }
 
-/* Frees a place in one of the two buckets of `hash`. False: all that is there is in use. */
-static bool evict(struct lb_steer *st, bool is_v6, uint32_t hash, uint64_t now_ms)
+/* The connection that is worth least, so far. */
+struct victim {
+	struct lb_conn *conn;
+	uint32_t rank; /* 0: none */
+	bool is_v6;
+};
+
+static void consider(const struct lb_steer *st, bool is_v6, uint32_t hash, uint64_t now_ms,
+		     struct victim *worst)
 {
-	struct lb_conn *candidates[4], *worst = NULL;
+	struct lb_conn *candidates[4];
 	uint32_t n = lb_conn_candidates(st->conn_table, is_v6, hash, candidates);
-	uint32_t worst_rank = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t rank = evict_rank_of_pair(st, candidates[i], is_v6, now_ms);
 
-		if (rank > worst_rank) {
-			worst_rank = rank;
-			worst = candidates[i];
-		}
+		if (rank > worst->rank)
+			*worst = (struct victim){candidates[i], rank, is_v6};
 	}
-	if (worst == NULL)
+}
+
+/* Frees a place in one of the two buckets of `hash`. False: all that is there is in use. */
+static bool evict_at(struct lb_steer *st, bool is_v6, uint32_t hash, uint64_t now_ms)
+{
+	struct victim worst = {0};
+
+	consider(st, is_v6, hash, now_ms, &worst);
+	if (worst.rank == 0)
 		return false;
-	lb_conn_close(st, worst, is_v6, LB_COUNT_conn_evicted);
+	lb_conn_close(st, worst.conn, worst.is_v6, LB_COUNT_conn_evicted);
+	return true;
+}
+
+/* At the stated capacity any connection's end makes room: looks at a few places, those of the new
+ * connection first, in both families, and is content with one that is no use to anybody. */
+static bool evict_any(struct lb_steer *st, bool is_v6, uint32_t hash, uint64_t now_ms)
+{
+	struct victim worst = {0};
+
+	for (uint32_t i = 0; i < EVICT_PLACES && worst.rank < RANK_USELESS; i++) {
+		consider(st, is_v6, hash + i * 0x9e3779b9u, now_ms, &worst);
+		consider(st, !is_v6, hash + i * 0x9e3779b9u, now_ms, &worst);
+	}
+	if (worst.rank == 0)
+		return false;
+	lb_conn_close(st, worst.conn, worst.is_v6, LB_COUNT_conn_evicted);
 	return true;
 }
 
@@ -309,7 +340,7 @@ static struct lb_conn *insert(struct lb_steer *st, const struct lb_key *key, uin
 	st->table_changes++;
 	conn = lb_conn_insert(st->conn_table, key, hash, kind, &n_displaced);
 	if (conn == NULL && (uint64_t)st->conns * 5 >= (uint64_t)st->conns_max * 4 &&
-	    evict(st, key->is_v6, hash, now_ms))
+	    evict_at(st, key->is_v6, hash, now_ms))
 		conn = lb_conn_insert(st->conn_table, key, hash, kind, &n_displaced);
 	if (n_displaced != 0) {
 		lb_add(&st->counters[LB_COUNT_conn_displaced], n_displaced);
@@ -449,7 +480,7 @@ struct lb_conn *lb_conn_open(struct lb_steer *st, const struct lb_conn_request *
 		return NULL;
 	}
 	*reason = LB_COUNT_drop_table_full;
-	if (st->conns >= st->conns_max && !evict(st, rq->key->is_v6, rq->hash, now_ms))
+	if (st->conns >= st->conns_max && !evict_any(st, rq->key->is_v6, rq->hash, now_ms))
 		return NULL;
 	conn = insert_pair(st, rq, &like, &rev, now_ms);
 	if (conn == NULL)

@@ -7,9 +7,10 @@
  * Units    ms since the worker started, ticks in entries
  * Threads  owner worker only
  * Memory   none of its own
- * Limits   at the stated capacity, or when the table finds no room above 80 % of it, the least
- *          valuable of the new connection's candidates gives way: closed, embryonic, idle longest.
- *          A connection active within the last LB_EVICT_IDLE_S never does; below 80 % none does
+ * Limits   at the stated capacity the least valuable of a few connections (of either family), or
+ *          when the table finds no room above 80 % of it that of the new connection's candidates,
+ *          gives way: closed, embryonic, idle longest. A connection active within the last
+ *          LB_EVICT_IDLE_S never does; below 80 % none does
  * Errors   open: NULL with the drop reason
  * Source   DESIGN 3.4, 3.5, 3.7
  * Tests    tests/unit/test_conn.c

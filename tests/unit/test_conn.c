@@ -151,6 +151,35 @@ Test(conn, connections_in_use_are_not_evicted_and_new_ones_are_refused_by_name)
 	}
 }
 
+Test(conn, both_families_together_keep_to_the_stated_capacity)
+{
+	struct frame f;
+	struct world w;
+	uint32_t n_open = 0;
+
+	open_world(&w, 200);
+	for (uint32_t n = 0; n < 150; n++) {
+		n_open += establish(&w, n, false);
+		n_open += establish(&w, n, true);
+	}
+	cr_expect_eq(n_open, 200, "room for all of them in one table or the other");
+	cr_expect_eq(lb_pipeline_conns(w.pl), 200);
+	cr_expect_eq(world_count(&w, LB_COUNT_conn_evicted), 0);
+	world_close(&w);
+
+	/* A table full of the one family's idle connections is no reason to refuse the other. */
+	open_world(&w, 100);
+	for (uint32_t n = 0; n < 100; n++)
+		establish(&w, n, false);
+	world_pass_time(&w, (LB_EVICT_IDLE_S + 5) * 1000, 500);
+	for (uint32_t n = 0; n < 50; n++) {
+		from_client(&f, n, true, true, SYN);
+		cr_expect_eq(world_send(&w, &f), LB_VERDICT_TX, "connection %u", n);
+		cr_assert_leq(lb_pipeline_conns(w.pl), 100);
+	}
+	world_close(&w);
+}
+
 Test(conn, a_flood_of_half_open_connections_takes_nothing_from_those_in_use)
 {
 	enum { LIVE = 100 };

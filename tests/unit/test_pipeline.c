@@ -230,6 +230,33 @@ Test(pipeline, either_direction_alone_keeps_a_connection)
 	world_close(&w);
 }
 
+Test(pipeline, a_direction_silent_for_longer_than_ticks_last_does_not_look_busy)
+{
+	/* The tick counter has come round 815 s before the last look. */
+	const uint64_t busy_ms = (UINT64_C(65536) << LB_TICK_SHIFT_MS) - 100000;
+
+	for (int by_reply = 0; by_reply < 2; by_reply++) {
+		struct frame f, r, q;
+		struct world w;
+
+		open_mode(&w, &MODES[1]);
+		first_packet(&f, &MODES[1], 40000);
+		cr_assert_eq(world_send(&w, &f), LB_VERDICT_TX);
+		world_udp_answer(&r, &f);
+		for (uint64_t ms = 0; ms < busy_ms; ms += 100000) {
+			world_pass_time(&w, busy_ms - ms < 100000 ? busy_ms - ms : 100000, 1000);
+			first_packet(&q, &MODES[1], 40000);
+			if (by_reply)
+				q = r;
+			cr_assert_eq(world_send(&w, &q), LB_VERDICT_TX);
+		}
+		cr_expect_eq(world_count(&w, LB_COUNT_conn_created), 1);
+		world_pass_time(&w, 915000, 1000);
+		cr_expect_eq(lb_pipeline_conns(w.pl), 0, "by_reply %d", by_reply);
+		world_close(&w);
+	}
+}
+
 Test(pipeline, a_closed_connections_ports_may_be_used_again_at_once)
 {
 	struct frame f, r;
