@@ -232,6 +232,27 @@ static int check_sources(struct lb_draft *d, const struct claims *claims)
 	return 0;
 }
 
+/* The workers' look-up is sized for so many; the service at which it would overflow is named. */
+static void check_entries(struct lb_draft *d)
+{
+	const struct lb_config *cfg = d->cfg;
+	char where[LB_ERROR_WHERE_MAX];
+	uint64_t n = 0;
+
+	for (uint32_t s = 0; s < cfg->n_services; s++) {
+		const struct lb_cfg_service *svc = &cfg->services[s];
+
+		n += lb_service_table_entries(svc->ports, svc->n_ports);
+		if (n <= LB_SERVICE_ENTRIES_MAX)
+			continue;
+		lb_error_list_add(d->errors, lb_draft_service_place(s, "/ports", where),
+				  "the virtual services up to this one take more than %u entries: "
+				  "one per port, up to 30 per range and two per service",
+				  LB_SERVICE_ENTRIES_MAX);
+		return;
+	}
+}
+
 int lb_draft_check_ports(struct lb_draft *d)
 {
 	struct claims claims;
@@ -239,6 +260,7 @@ int lb_draft_check_ports(struct lb_draft *d)
 
 	if (rc < 0)
 		return rc;
+	check_entries(d);
 	check_overlaps(d, &claims);
 	check_own_vips(d, &claims);
 	rc = check_sources(d, &claims);

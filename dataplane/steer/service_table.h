@@ -8,7 +8,8 @@
  * Units    addresses and ports in network order in keys, ranges in host order
  * Threads  owner worker only
  * Memory   caller's zeroed block; nothing allocated afterwards
- * Limits   entries as given at init; control counts them before it publishes and refuses past it
+ * Limits   entries as given at init; the configuration counts them (lb_service_table_entries in
+ *          lb/service.h) and refuses past LB_SERVICE_ENTRIES_MAX
  * Errors   add: -ENOSPC when full, -EEXIST when a block is another slot's; the table is unchanged
  * Source   DESIGN 3.3
  * Tests    tests/unit/test_service_table.c (naive twin)
@@ -40,8 +41,5 @@ uint32_t lb_service_table_lookup(const struct lb_service_table *t, const struct 
 
 /* Does any service use this address? For ICMP and fragments. */
 bool lb_service_table_has_vip(const struct lb_service_table *t, const struct lb_addr *vip);
-
-/* Entries that a service's ports take. */
-uint32_t lb_service_table_entries(const struct lb_port_range *ports, size_t n_ports);
 
 #endif

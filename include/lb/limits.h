@@ -18,7 +18,7 @@
 #define LB_IFACES_MAX 16u
 #define LB_WORKERS_MAX 64u
 #define LB_SERVICE_PORTS_MAX 64u  /* entries of a service's `ports` list */
-/* Entries of the service look-up: one per port, up to 30 per range, two or three per address. */
+/* Entries of the service look-up: one per port, up to 30 per range, two more per service. */
 #define LB_SERVICE_ENTRIES_MAX 262144u
 #define LB_SERVICE_SERVERS_MAX 65536u
 #define LB_SERVICE_SEQUENCE_MAX 1048576u /* weights of one service after their common divisor */

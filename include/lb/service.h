@@ -80,6 +80,10 @@ struct lb_service;
 int lb_service_build(const struct lb_service_params *params, struct lb_service **out,
 		     struct lb_error *err);
 
+/* Entries that a service with these ports takes of the workers' look-up, at most; all services
+ * together may take LB_SERVICE_ENTRIES_MAX. */
+uint32_t lb_service_table_entries(const struct lb_port_range *ports, size_t n_ports);
+
 /* Bytes of heap that the object holds, for the memory budget. */
 size_t lb_service_bytes(const struct lb_service *svc);
 

@@ -441,6 +441,30 @@ Test(config, virtual_ips_that_are_their_own_source_are_bounded)
 	}
 }
 
+Test(config, entries_of_the_service_look_up_are_bounded)
+{
+	/* 1-65534 is 30 blocks, and two entries more for the service. */
+	const uint32_t fit = LB_SERVICE_ENTRIES_MAX / 32;
+	char line[LB_ERROR_LINE_MAX];
+
+	for (uint32_t n = fit; n <= fit + 1; n++) {
+		struct writer w;
+
+		begin(&w, "\"virtual_services\": [");
+		for (uint32_t i = 0; i < n; i++)
+			fprintf(w.file,
+				"%s{\"name\": \"s%u\", \"address\": \"10.1.%u.%u\", "
+				"\"protocol\": \"tcp\", \"ports\": [\"1-65534\"], "
+				"\"forwarding\": \"nat\", \"real_servers\": []}",
+				i > 0 ? ", " : "", i, i >> 8, i & 255);
+		cr_expect_str_eq(finish(&w, line),
+				 n == fit ? ""
+					  : "/virtual_services/8192/ports: the virtual services up "
+					    "to this one take more than 262144 entries: one per "
+					    "port, up to 30 per range and two per service");
+	}
+}
+
 Test(config, persistence_groups_of_services_count)
 {
 	const char *own = ", \"persistence\": {\"type\": \"source_ip\"}";
