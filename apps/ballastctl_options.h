@@ -1,0 +1,50 @@
+/* ballastctl_options.h - the command line of ballastctl.
+ *
+ * Role     argv -> command and options, with a sentence for what is wrong
+ * Shape    one struct, one call
+ * Units    seconds
+ * Threads  start of main
+ * Memory   points into argv and the environment
+ * Limits   none
+ * Errors   printed; -EINVAL
+ * Tests    tests/unit/test_ballastctl.py
+ */
+#ifndef LB_BALLASTCTL_OPTIONS_H
+#define LB_BALLASTCTL_OPTIONS_H
+
+#include <stdbool.h>
+
+#define LB_CTL_DEFAULT_SOCKET "/run/ballast/api.sock"
+#define LB_CTL_DEFAULT_TIMEOUT_S 30
+#define LB_CTL_TIMEOUT_MAX_S 3600
+
+enum lb_ctl_command {
+	LB_CTL_SHOW_SERVICES,
+	LB_CTL_SHOW_SERVERS,
+	LB_CTL_SHOW_WORKERS,
+	LB_CTL_SHOW_COUNTERS,
+	LB_CTL_SHOW_STATUS,
+	LB_CTL_SHOW_STATS,
+	LB_CTL_SHOW_CONFIG,
+	LB_CTL_APPLY,
+	LB_CTL_ENABLE,
+	LB_CTL_DRAIN,
+	LB_CTL_DISABLE,
+	LB_CTL_COMMAND_N,
+};
+
+struct lb_ctl_options {
+	const char *socket;
+	long timeout_s;
+	bool is_json;
+	bool is_all;             /* show counters: those at zero too */
+	bool is_dry_run;         /* apply */
+	bool is_pending_restart; /* apply: keys that need a restart may change */
+	enum lb_ctl_command command;
+	const char *argument; /* FILE or SERVER */
+	bool is_done;         /* --help or --version was answered */
+};
+
+int lb_ctl_options_parse(int argc, char **argv, struct lb_ctl_options *out);
+
+#endif
