@@ -54,7 +54,8 @@ def weighted():
     """Weights 3:1:2 as six turns that lie as far apart as they can."""
     servers = {family: [server(n, family) for n in range(1, 4)] for family in FAMILIES}
     case = Case('21-weighted', configuration('weights 3, 1 and 2', [
-        service('web', family, [80], [real(s, weight=w) for s, w in zip(servers[family], (3, 1, 2))],
+        service('web', family, [80],
+                [real(s, weight=w) for s, w in zip(servers[family], (3, 1, 2))],
                 scheduler='weighted_round_robin') for family in FAMILIES]))
     sources = Sources()
     for family, first in ((4, 4), (6, 0)):
@@ -83,7 +84,8 @@ def exchange():
         case.expect(record_created=1)
     for port in (55000, 55001, 55000, 135):
         for n, host in turns.items():
-            flow = opened(case, sources, client(n, 4, 41000 + 100 * sources.taken[4] + n), port, host)
+            who = client(n, 4, 41000 + 100 * sources.taken[4] + n)
+            flow = opened(case, sources, who, port, host)
             flow.exchange()
             case.expect(record_hit=1)
     # Who comes to another port first gets that port's turn.

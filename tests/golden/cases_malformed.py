@@ -2,7 +2,7 @@
 import struct
 
 from checksums import ones_complement
-from frames import (BALLAST_MAC, FAMILIES, GATEWAY_MAC, VIP, Flow, client, configuration, frame,
+from frames import (BALLAST_MAC, FAMILIES, GATEWAY_MAC, VIP, Flow, client, configuration,
                     packet, server, service, transport, vip_source)
 from scapy.packet import raw
 from statement import Case
@@ -60,8 +60,8 @@ def headers():
         case.dropped(link(4, good(4))[:n], 'drop_truncated')
     syn = good(4)
     for bad in (patched(syn, 0, 0x55), patched(syn, 0, 0x65), patched(syn, 0, 0x44),
-                patched(syn, 10, syn[10] ^ 1), patched(syn, 8, 63), with_sum(patched(syn, 2, 0, 19)),
-                with_sum(patched(syn, 2, 0, 0))):
+                patched(syn, 10, syn[10] ^ 1), patched(syn, 8, 63),
+                with_sum(patched(syn, 2, 0, 19)), with_sum(patched(syn, 2, 0, 0))):
         case.dropped(link(4, bad), 'drop_bad_ipv4_header')
     # The header reaches past the frame; the packet does.
     case.dropped(link(4, patched(syn, 0, 0x4f)), 'drop_truncated')

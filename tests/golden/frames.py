@@ -5,8 +5,7 @@ import logging
 logging.getLogger('scapy.runtime').setLevel(logging.ERROR)
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP  # noqa: E402
-from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6PacketTooBig,  # noqa: E402
-                                ICMPv6TimeExceeded, IPv6)
+from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6TimeExceeded, IPv6  # noqa: E402
 from scapy.layers.l2 import Ether  # noqa: E402
 from scapy.packet import Raw, raw  # noqa: E402
 
@@ -18,8 +17,8 @@ OUTSIDE = {4: '198.51.100.', 6: '2001:db8:1::'}
 VIP = {family: NETWORK[family] + '10' for family in FAMILIES}
 NAT_ADDRESS = {family: NETWORK[family] + '9' for family in FAMILIES}
 
-# Under --seed 1, read from a run: the port that fullnat takes first when the VIP itself serves as its
-# source, and how far apart the following ones are in the range 20000-49999.
+# Under --seed 1, read from a run: the port that fullnat takes first when the VIP itself serves as
+# its source, and how far apart the following ones are in the range 20000-49999.
 NAT_FIRST = {4: 20492, 6: 31043}
 NAT_STEP = 5761
 NAT_PORTS = {family: [20000 + (first - 20000 + n * NAT_STEP) % 30000 for n in range(200)]
@@ -153,7 +152,7 @@ def icmp_error(words, quote):
 
 
 def icmp_answer(bounced, vip, why):
-    """The ICMP error that Ballast itself sends: as much of the packet as RFC 1812 and 4443 allow."""
+    """The ICMP error that Ballast itself sends: with as much as RFC 1812 and 4443 allow."""
     got = Ether(bounced)
     ip, family = got.payload, family_of(vip)
     n = ip.len if family == 4 else 40 + ip.plen
@@ -223,6 +222,13 @@ class Flow:
         self.up('S')
         self.down('SA')
         self.up('A')
+
+    def open(self):
+        """What a connection of its protocol begins with."""
+        if self.proto == 'tcp':
+            self.handshake()
+        else:
+            self.exchange()
 
     def exchange(self, question=b'question', answer=b'the answer'):
         if self.proto == 'udp':

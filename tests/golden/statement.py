@@ -54,6 +54,7 @@ class Case:
         self.out = []
         self.counts = collections.Counter()
         self.now_us = 1000 * MICROSECONDS
+        self.step_us = 1000
 
     def folder(self):
         return HERE / self.name
@@ -69,7 +70,7 @@ class Case:
     def _take(self, frame):
         self.records.append((self.now_us, bytes(frame)))
         self.counts['rx'] += 1
-        self.now_us += 1000
+        self.now_us += self.step_us
 
     def forwarded(self, before, after):
         self._take(before)
@@ -96,7 +97,7 @@ class Case:
                 'in.pcap': pcap_bytes(self.records)}
 
     def contradictions(self):
-        """How out.pcap and counters.json of the folder differ from what is stated; one line each."""
+        """How out.pcap and counters.json differ from what is stated, a line each."""
         out = [frame for _, frame in pcap_records((self.folder() / 'out.pcap').read_bytes())]
         if len(out) != len(self.out):
             yield f'out.pcap has {len(out)} frames, stated are {len(self.out)}'
