@@ -187,6 +187,21 @@ static void finish(struct lb_write *w)
 	w->on_end(w);
 }
 
+/* From here on `w` is the helper's, its result included. */
+static void submit(struct lb_write *w, void (*run)(struct lb_helper_job *job),
+		   void (*done)(struct lb_helper_job *job))
+{
+	int rc;
+
+	w->job.run = run;
+	w->job.done = done;
+	rc = lb_helper_submit(w->ctl->helper, &w->job);
+	if (rc == 0)
+		return;
+	w->rc = rc;
+	finish(w);
+}
+
 static void on_ack(struct lb_ack_waiter *waiter, bool is_acked)
 {
 	struct lb_write *w = (struct lb_write *)((char *)waiter -
@@ -294,11 +309,7 @@ static void on_prepared(struct lb_helper_job *job)
 		put_in_force(w);
 		return;
 	}
-	w->job.run = run_store;
-	w->job.done = on_stored;
-	w->rc = lb_helper_submit(ctl->helper, &w->job);
-	if (w->rc < 0)
-		finish(w);
+	submit(w, run_store, on_stored);
 }
 
 static void start_next(struct lb_control *ctl)
@@ -310,11 +321,7 @@ static void start_next(struct lb_control *ctl)
 	w->before = ctl->doc;
 	w->booted = ctl->booted;
 	w->running = ctl->cfg;
-	w->job.run = run_prepare;
-	w->job.done = on_prepared;
-	w->rc = lb_helper_submit(ctl->helper, &w->job);
-	if (w->rc < 0)
-		finish(w);
+	submit(w, run_prepare, on_prepared);
 }
 
 int lb_write_submit(struct lb_control *ctl, struct lb_write *w)
