@@ -2,6 +2,7 @@
 #include "control_state.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct event_base *lb_control_base(const struct lb_control *ctl)
 {
@@ -117,6 +118,19 @@ static void report_workers(const struct lb_control *ctl, struct lb_text *out)
 		    (unsigned long long)(bytes >> 20));
 }
 
+/* Lines of the data plane's own, indented like the rest. */
+static void report_notes(const char *notes, struct lb_text *out)
+{
+	while (*notes != '\0') {
+		size_t n = strcspn(notes, "\n");
+
+		if (n > 0)
+			lb_text_fmt(out, "  %.*s\n", (int)n, notes);
+		notes += n;
+		notes += *notes == '\n';
+	}
+}
+
 void lb_control_report(const struct lb_control *ctl, struct lb_text *out)
 {
 	char line[LB_ERROR_LINE_MAX];
@@ -124,6 +138,7 @@ void lb_control_report(const struct lb_control *ctl, struct lb_text *out)
 	lb_text_fmt(out, "ballastd %s\n", LB_VERSION);
 	report_ports(ctl, out);
 	report_workers(ctl, out);
+	report_notes(lb_dataplane_notes(ctl->dp), out);
 	lb_kernel_path_report(ctl->kernel, out);
 	lb_text_fmt(out, "  %u virtual service%s, %u server pool%s\n", ctl->cfg->n_services,
 		    ctl->cfg->n_services == 1 ? "" : "s", ctl->cfg->n_pools,

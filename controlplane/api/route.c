@@ -25,12 +25,6 @@ static const struct lb_api_route routes[] = {
 	{LB_ROUTE_DOCUMENT, "/api/v1/server-pools/*", OBJECT},
 	{LB_ROUTE_DOCUMENT, "/api/v1/server-pools/*/real-servers", LIST},
 	{LB_ROUTE_DOCUMENT, "/api/v1/server-pools/*/real-servers/*", OBJECT},
-	{LB_ROUTE_DOCUMENT, "/api/v1/health-monitors", LIST},
-	{LB_ROUTE_DOCUMENT, "/api/v1/health-monitors/*", OBJECT},
-	{LB_ROUTE_DOCUMENT, "/api/v1/persistence-groups", LIST},
-	{LB_ROUTE_DOCUMENT, "/api/v1/persistence-groups/*", OBJECT},
-	{LB_ROUTE_DOCUMENT, "/api/v1/nat-sources", LIST},
-	{LB_ROUTE_DOCUMENT, "/api/v1/nat-sources/*", OBJECT},
 };
 
 /* Copies the path to `out` on the way, its names unescaped. */

@@ -55,9 +55,10 @@ static int plan_ports(struct lb_dataplane *dp, const struct lb_dataplane_params 
 {
 	int rc = 0;
 
-	if (params->n_ports == 0 || params->n_ports > LB_IFACES_MAX)
+	/* None at all is how a daemon without a configuration starts. */
+	if (params->n_ports > LB_IFACES_MAX)
 		return lb_error_set(err, -EINVAL, "/node/interfaces",
-				    "%zu interfaces; 1 to %u are served", params->n_ports,
+				    "%zu interfaces; up to %u are served", params->n_ports,
 				    LB_IFACES_MAX);
 	for (uint32_t i = 0; i < params->n_ports && rc == 0; i++) {
 		rc = lb_port_plan(&dp->ports[i], &params->ports[i], i, n_workers, err);
