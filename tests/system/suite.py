@@ -1,6 +1,8 @@
 """What the scripts of the system suite share: a line per check, exit codes, a configuration."""
+import contextlib
 import json
 import os
+import socket
 import sys
 
 sys.dont_write_bytecode = True
@@ -92,3 +94,23 @@ def pool(name, servers, monitor=None):
     if monitor is not None:
         out['health_monitors'] = [dict(MONITOR, **monitor)]
     return out
+
+
+def ask_udp(host, address, port, data, source=None, timeout_s=30):
+    """The answer to a datagram, which is repeated: datagrams may be lost."""
+    with host.inside():
+        sock = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET,
+                             socket.SOCK_DGRAM)
+    with contextlib.closing(sock):
+        if source:
+            sock.bind((source, 0))
+        sock.connect((address, port))
+        sock.settimeout(1)
+
+        def answer():
+            sock.send(data)
+            try:
+                return sock.recv(65536)
+            except socket.timeout:
+                return None
+        return wait_for(f'an answer from {address} {port}', answer, timeout_s)

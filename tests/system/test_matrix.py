@@ -1,43 +1,18 @@
 #!/usr/bin/python3
 """fullnat and nat x IPv4 and IPv6 x TCP and UDP with real clients and servers."""
-import contextlib
 import hashlib
 import json
 import os
-import socket
 import subprocess
 
 import lab as lab_module
 import suite
-from suite import wait_for
+from routed import Network, add_route, forward_packets
+from suite import ask_udp, wait_for
 
 TCP_PORT, UDP_PORT, IPERF_PORT = 80, 7007, 5201
 DOWNLOAD_BYTES = 6 << 20
 N_CLIENTS = 10
-
-
-class Network:
-    """One forwarding mode and family: who has which address."""
-
-    def __init__(self, forwarding, family, arms):
-        self.forwarding, self.family, self.arms = forwarding, family, arms
-        six = family == 'ipv6'
-        self.clients = '2001:db8:3::' if six else '203.0.113.'
-        self.outside = '2001:db8:1::' if six else '198.51.100.'
-        self.inside = '2001:db8:2::' if six else '192.0.2.'
-        self.bits = 64 if six else 24
-        self.any = '::/0' if six else '0.0.0.0/0'
-        self.vip = f'{self.outside}10'
-
-    def on(self, net, last):
-        return f'{net}{last}/{self.bits}'
-
-    def name(self):
-        return f'{self.forwarding} {self.family}{" one-armed" if self.arms == 1 else ""}'
-
-
-def forward_packets(host):
-    host.run('sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1')
 
 
 class Installation:
@@ -53,10 +28,10 @@ class Installation:
         self.clients = lab.host(f'{prefix}clients', *[net.on(net.clients, 100 + i)
                                                       for i in range(N_CLIENTS)],
                                 bridge=f'{prefix}c')
-        self.route(self.clients, f'{net.clients}1')
+        add_route(self.clients, f'{net.clients}1')
         self.near = lab.host(f'{prefix}near', net.on(net.outside, 100), bridge=f'{prefix}o')
         self.host = lab.host(f'{prefix}ballast', net.on(net.outside, 2), bridge=f'{prefix}o')
-        self.route(self.host, f'{net.outside}1')
+        add_route(self.host, f'{net.outside}1')
         where, gateway, bridge = net.outside, 1, f'{prefix}o'
         if net.forwarding == 'nat':
             where, gateway = net.inside, 2
@@ -67,18 +42,14 @@ class Installation:
                 self.host.run('ip', 'address', 'add', net.on(net.inside, 2), 'dev', 'eth1',
                               'nodad')
             forward_packets(self.host)
-            self.route(self.router, f'{net.outside}2', f'{net.inside}/{net.bits}'
-                       if net.family == 'ipv6' else f'{net.inside}0/{net.bits}')
+            add_route(self.router, f'{net.outside}2', net.subnet(net.inside))
         self.servers = {}
         for number in (1, 2):
             host = lab.host(f'{prefix}s{number}', net.on(where, 10 + number), bridge=bridge)
-            self.route(host, f'{where}{gateway}')
+            add_route(host, f'{where}{gateway}')
             self.servers[host.name] = (host, f'{where}{10 + number}')
         self.ballast = lab_module.Ballast(self.host, self.config(), suite.BUILD,
                                           ('eth1', 'eth2'))
-
-    def route(self, host, via, to=None):
-        host.run('ip', 'route', 'add', to or self.net.any, 'via', via)
 
     def config(self):
         net = self.net
@@ -131,26 +102,6 @@ def check_tcp(inst, checks):
     got = hashlib.sha256(inst.near.fetch(net.vip, TCP_PORT, None, 120, '/data/file'))
     checks.equal(f'{net.name()} tcp: the same on the link', got.hexdigest(),
                  hashlib.sha256(data).hexdigest())
-
-
-def ask_udp(host, address, port, data, source=None, timeout_s=30):
-    """The answer to a datagram, which is repeated: datagrams may be lost."""
-    with host.inside():
-        sock = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET,
-                             socket.SOCK_DGRAM)
-    with contextlib.closing(sock):
-        if source:
-            sock.bind((source, 0))
-        sock.connect((address, port))
-        sock.settimeout(1)
-
-        def answer():
-            sock.send(data)
-            try:
-                return sock.recv(65536)
-            except socket.timeout:
-                return None
-        return wait_for(f'an answer from {address} {port}', answer, timeout_s)
 
 
 def check_udp(inst, checks):
