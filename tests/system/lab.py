@@ -126,6 +126,16 @@ class Host:
             finally:
                 libc.setns(back.fileno(), CLONE_NEWNET)
 
+    def is_listening(self, port):
+        try:
+            self.connect('127.0.0.1', port, timeout_s=1).close()
+            return True
+        except OSError:
+            return False
+
+    def wait_port(self, port):
+        wait_for(f'a server on port {port} of {self.name}', lambda: self.is_listening(port))
+
     def connect(self, address, port, source=None, timeout_s=10):
         """A TCP connection from this host."""
         with self.inside():
@@ -177,15 +187,7 @@ location /data/ {{ root {self.folder}; }} {extra} }} }}''')
     def start(self):
         self.process = self.host.start('nginx', '-p', self.folder, '-c',
                                        f'{self.folder}/nginx.conf', stderr=subprocess.DEVNULL)
-        wait_for(f'nginx on {self.host.name}', self.answers)
-
-    def answers(self):
-        try:
-            with self.host.inside():
-                socket.create_connection(('127.0.0.1', self.ports[0]), 1).close()
-            return True
-        except OSError:
-            return False
+        self.host.wait_port(self.ports[0])
 
     def logged(self):
         """The clients of /logged in the server's own log, one address a request."""
