@@ -11,6 +11,7 @@ import struct
 HERE = pathlib.Path(__file__).resolve().parent
 COUNTERS_DEF = HERE.parent.parent / 'include/lb/counters.def'
 PCAP_HEAD = struct.pack('<IHHiIII', 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1)
+PCAP_HEAD_NS = struct.pack('<I', 0xa1b23c4d) + PCAP_HEAD[4:]
 MICROSECONDS = 1000000
 # Which entry moves aside for another depends on the seeded hash: counted, not stated.
 NOT_STATED = {'conn_displaced'}
@@ -31,15 +32,18 @@ def pcap_bytes(records):
 
 
 def pcap_records(data):
-    """The reverse of pcap_bytes."""
-    if data[:4] != PCAP_HEAD[:4] or data[20:24] != PCAP_HEAD[20:24]:
+    """The reverse of pcap_bytes; reads captures of nanoseconds too."""
+    heads = [head[:4] for head in (PCAP_HEAD, PCAP_HEAD_NS)]
+    if data[:4] not in heads or data[20:24] != PCAP_HEAD[20:24]:
         raise ValueError('not a capture of the form that these tests use')
+    parts_per_us = 1 if data[:4] == heads[0] else 1000
     records, at = [], 24
     while at < len(data):
         seconds, part, kept, length = struct.unpack_from('<IIII', data, at)
         if kept != length or at + 16 + kept > len(data):
             raise ValueError(f'record {len(records)} is cut off')
-        records.append((seconds * MICROSECONDS + part, data[at + 16:at + 16 + kept]))
+        at_us = seconds * MICROSECONDS + part // parts_per_us
+        records.append((at_us, data[at + 16:at + 16 + kept]))
         at += 16 + kept
     return records
 
