@@ -390,7 +390,12 @@ static int build_services(struct build *b)
 	int ret = 0;
 
 	b->w->services = calloc(cfg->n_services + 1, sizeof(*b->w->services));
-	if (b->w->services == NULL)
+	/* The lists exist even where they stay empty: their users add offsets to them. */
+	if (b->w->services == NULL ||
+	    lb_array_reserve((void **)&b->w->member_targets, &b->w->member_targets_max, 1,
+			     sizeof(*b->w->member_targets)) != 0 ||
+	    lb_array_reserve((void **)&b->w->group_targets, &b->w->group_targets_max, 1,
+			     sizeof(*b->w->group_targets)) != 0)
 		return no_memory(b);
 	b->w->n_services = cfg->n_services;
 	for (uint32_t i = 0; ret == 0 && i < cfg->n_services; i++) {
