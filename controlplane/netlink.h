@@ -45,8 +45,8 @@ struct lb_link {
 	bool has_carrier;
 };
 
-/* What changed, told in this order from the loop (and once from lb_netlink_start); NULL: not wanted.
- * Several changes of the kernel within LB_NETLINK_SETTLE_MS come as one set. */
+/* What changed, told in this order from the loop (and once from lb_netlink_start); NULL: not
+ * wanted. Several changes of the kernel within LB_NETLINK_SETTLE_MS come as one set. */
 struct lb_netlink_events {
 	void *ctx;
 	void (*on_link)(void *ctx, uint32_t iface, const struct lb_link *link);

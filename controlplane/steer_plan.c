@@ -184,11 +184,16 @@ void lb_steer_plan_fini(struct lb_steer_plan *plan)
 	memset(plan, 0, sizeof(*plan));
 }
 
+struct sorted {
+	const void *items;
+	size_t n;
+};
+
 /* Merges two sorted lists; keeps what both have, or with `either` what any has. */
-static size_t merge(void *out, const void *a, size_t n_a, const void *b, size_t n_b, size_t size,
-		    bool either)
+static size_t merge(void *out, struct sorted a, struct sorted b, size_t size, bool either)
 {
-	const char *x = a, *y = b;
+	const char *x = a.items, *y = b.items;
+	size_t n_a = a.n, n_b = b.n;
 	char *at = out;
 
 	while (n_a > 0 || n_b > 0) {
@@ -233,12 +238,14 @@ static int combine(struct lb_steer_plan *out, const struct lb_steer_plan *a,
 	out->blocks = new_array(a->n_blocks + b->n_blocks, sizeof(*out->blocks));
 	if (locals == NULL || out->blocks == NULL)
 		goto out;
-	out->n_blocks = merge(out->blocks, a->blocks, a->n_blocks, b->blocks, b->n_blocks,
-			      sizeof(*out->blocks), either);
+	out->n_blocks = merge(out->blocks, (struct sorted){a->blocks, a->n_blocks},
+			      (struct sorted){b->blocks, b->n_blocks}, sizeof(*out->blocks),
+			      either);
 	n_a = list_locals(a, locals);
 	n_b = list_locals(b, locals + n_a);
 	merged = locals + n_a + n_b;
-	n = merge(merged, locals, n_a, locals + n_a, n_b, sizeof(*locals), either);
+	n = merge(merged, (struct sorted){locals, n_a}, (struct sorted){locals + n_a, n_b},
+		  sizeof(*locals), either);
 	rc = derive_addrs(out, merged, n);
 out:
 	free(locals);

@@ -451,8 +451,7 @@ void lb_conn_tidy(struct lb_conn_table *t, bool is_v6, uint32_t n_buckets)
 	while (n_buckets-- > 0) {
 		if (f->tidy_marks)
 			tidy_bucket(t, f, f->tidy_next);
-		else if (conn_at(f, f->tidy_next, !f->live_bit)->spilled)
-			/* Only where it is set: memory that no connection has used stays untouched. */
+		else if (conn_at(f, f->tidy_next, !f->live_bit)->spilled) /* keeps memory unused */
 			conn_at(f, f->tidy_next, !f->live_bit)->spilled = 0;
 		if (++f->tidy_next < f->n_buckets)
 			continue;

@@ -33,7 +33,7 @@ void lb_target_set(struct lb_target_map *m, uint32_t target, uint32_t bits);
 /* A worker's state of one service. */
 struct lb_schedule_state {
 	uint32_t next; /* position in the cycle */
-	/* Target map's `changes` + 1 when no server was found, [1] for a group's record; 0: unknown */
+	/* Target map's `changes` + 1 when no server was found, 0: unknown; [1] for group records */
 	uint32_t none_since[2];
 };
 

@@ -80,8 +80,8 @@ void namespace_enter(void)
 {
 	cr_assert_eq(unshare(CLONE_NEWNET), 0);
 	namespace_run("ip link set lo up");
-	/* Addresses are to be usable at once. (Link-local ones stay: without one the kernel sends no
-	 * neighbour solicitation of its own.) */
+	/* Addresses are to be usable at once. (Link-local ones stay: without one the kernel sends
+	 * no neighbour solicitation of its own.) */
 	namespace_run("echo 0 > /proc/sys/net/ipv6/conf/default/accept_ra && "
 		      "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad");
 }
