@@ -252,11 +252,13 @@ class Ballast:
         self.log = f'{self.folder}/log'
 
     def start(self, wait=True):
+        # EAL's run-time folder bears our PID, and those of two labs may be the same.
+        env = dict(os.environ, RUNTIME_DIRECTORY=self.folder)
         with open(self.log, 'a') as log:
             self.process = self.host.start(
                 f'{self.build}/apps/ballastd', '--config', self.config_file, '--state-dir',
                 self.folder, *self.extra, '--', '--no-huge', '--no-pci', '-m', '128',
-                stdout=subprocess.PIPE, stderr=log, text=True)
+                stdout=subprocess.PIPE, stderr=log, text=True, env=env)
         if wait:
             self.wait_ready()
         return self
