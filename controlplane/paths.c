@@ -312,8 +312,11 @@ static int compare_addrs(const void *a, const void *b)
 
 static size_t find_destination(const struct lb_addr *list, size_t n, const struct lb_addr *addr)
 {
-	const struct lb_addr *found = bsearch(addr, list, n, sizeof(*list), compare_addrs);
+	const struct lb_addr *found;
 
+	if (n == 0)
+		return SIZE_MAX; /* bsearch takes no NULL */
+	found = bsearch(addr, list, n, sizeof(*list), compare_addrs);
 	return found == NULL ? SIZE_MAX : (size_t)(found - list);
 }
 

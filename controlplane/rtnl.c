@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/rtnetlink.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,8 +19,8 @@ struct lb_rtnl {
 	uint32_t dump_seq; /* 0: no dump under way */
 	bool is_torn;
 	/* Two: a request may be made while a datagram of the mirror is being read. */
-	char request_buf[RECEIVE_BYTES];
-	char mirror_buf[RECEIVE_BYTES];
+	alignas(struct nlmsghdr) char request_buf[RECEIVE_BYTES];
+	alignas(struct nlmsghdr) char mirror_buf[RECEIVE_BYTES];
 };
 
 static int open_socket(struct mnl_socket **out, int flags, unsigned int groups)
