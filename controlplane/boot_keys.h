@@ -7,7 +7,7 @@
  * Memory   no heap
  * Errors   none
  * Source   STYLE 2.7
- * Tests    tests/unit/test_boot_keys.c
+ * Tests    tests/eal/test_ballastd.py
  */
 #ifndef LB_BOOT_KEYS_H
 #define LB_BOOT_KEYS_H

@@ -10,7 +10,7 @@
  *          that the data plane could not take for lack of memory is kept and tried again
  * Errors   none is lost: has_backlog
  * Source   DESIGN 1
- * Tests    tests/unit/test_courier.c
+ * Tests    tests/unit/test_api.c
  */
 #ifndef LB_COURIER_H
 #define LB_COURIER_H

@@ -47,7 +47,7 @@ struct lb_write {
 
 	/* ---- became of it ----
 	 * 0; -EBADMSG, -ENOENT, -EEXIST, -EINVAL (not valid), -EILSEQ (If-Match), -ESTALE
-	 * (edited on disk), -EROFS, -EBUSY (boot keys), -ENOMEM, -EIO and other errors of the disk */
+	 * (edited on disk), -EROFS, -EBUSY (boot keys), -ENOMEM, -ENOSPC, -EIO (the disk) */
 	int rc;
 	bool is_active;
 	bool is_created;  /* set by `edit` */

@@ -7,7 +7,7 @@
  * Limits   those of document.h
  * Errors   NULL: out of memory
  * Source   STYLE 2.7
- * Tests    tests/unit/test_api.c
+ * Tests    tests/eal/test_ballastd.py
  */
 #ifndef LB_DOCUMENT_NODE_H
 #define LB_DOCUMENT_NODE_H

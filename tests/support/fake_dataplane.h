@@ -1,0 +1,33 @@
+/* fake_dataplane.h - a data plane that only remembers, for tests of the control plane.
+ *
+ * Role     implements lb/dataplane.h without EAL: takes commands, acknowledges when it is told to
+ * Shape    the handle is a plain struct that tests read
+ * Threads  one
+ * Memory   own heap; commands are counted, not kept
+ * Limits   FAKE_WORKERS workers
+ * Errors   publish fails with -ENOMEM while `refuses` is set
+ */
+#ifndef FAKE_DATAPLANE_H
+#define FAKE_DATAPLANE_H
+
+#include "lb/dataplane.h"
+
+#define FAKE_WORKERS 2u
+
+struct lb_dataplane {
+	uint64_t published;
+	uint64_t acked[FAKE_WORKERS];
+	bool is_stuck[FAKE_WORKERS]; /* the worker acknowledges nothing */
+	bool refuses;
+	uint64_t n_commands;
+	uint64_t n_of_type[LB_CMD_N];
+	uint64_t counter[FAKE_WORKERS][LB_COUNTER_N];
+	uint64_t loops;
+	size_t n_ports;
+	uint32_t n_resolve; /* resolve events to give out at the next poll, for next hop 7 */
+};
+
+/* The one that lb_dataplane_start made last; NULL after its stop. */
+struct lb_dataplane *fake_dataplane(void);
+
+#endif
