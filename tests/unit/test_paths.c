@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "random.h"
+
 static struct lb_addr addr(const char *text)
 {
 	struct lb_addr a;
@@ -253,12 +255,11 @@ static size_t random_routes(struct lb_path_route *routes, size_t max)
 
 Test(paths, random_routes_lead_where_a_linear_search_leads)
 {
-	unsigned int seed = (unsigned int)time(NULL);
+	unsigned int seed = (unsigned int)test_seed("paths");
 	struct lb_path_route routes[40];
 	struct lb_addr list[50];
 	struct lb_paths *p = new_paths();
 
-	printf("# seed %u\n", seed);
 	srandom(seed);
 	for (int round = 0; round < 300; round++) {
 		size_t n = random_routes(routes, 40);

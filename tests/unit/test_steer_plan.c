@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "random.h"
+
 #define N_ADDRS 6u
 
 static struct lb_addr addr_of(uint32_t i)
@@ -154,10 +156,9 @@ static void expect_sorted(const struct lb_steer_plan *plan)
 
 Test(steer_plan, random_rules_match_what_a_list_of_rules_matches)
 {
-	unsigned int seed = (unsigned int)time(NULL);
+	unsigned int seed = (unsigned int)test_seed("steer_plan");
 	struct lb_steer_rule rules[24];
 
-	printf("# seed %u\n", seed);
 	srandom(seed);
 	for (int round = 0; round < 60; round++) {
 		struct lb_steer_plan plan;
@@ -213,10 +214,9 @@ static void expect_combined(const struct lb_steer_plan *out, const struct lb_ste
 
 Test(steer_plan, common_and_union_hold_exactly_what_both_or_either_hold)
 {
-	unsigned int seed = (unsigned int)time(NULL);
+	unsigned int seed = (unsigned int)test_seed("steer_plan");
 	struct lb_steer_rule rules[24];
 
-	printf("# seed %u\n", seed);
 	srandom(seed);
 	for (int round = 0; round < 60; round++) {
 		struct lb_steer_plan a, b, common, either;
