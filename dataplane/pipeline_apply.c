@@ -59,6 +59,8 @@ static void apply_service(struct lb_pipeline *pl, uint32_t slot, const struct lb
 	bool keeps_ports = old != NULL && svc != NULL && has_same_ports(old, svc);
 
 	st->services[slot] = svc;
+	st->n_nat_services += (svc != NULL && svc->forwarding == LB_FORWARD_NAT);
+	st->n_nat_services -= (old != NULL && old->forwarding == LB_FORWARD_NAT);
 	if (old != NULL && !keeps_ports) {
 		if (!is_unplaced(pl, slot))
 			lb_service_table_remove(st->service_table, &old->vip, old->protocol,

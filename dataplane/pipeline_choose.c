@@ -32,20 +32,50 @@ static void refuse_by_protocol(struct lb_pipeline *pl, struct lb_pkt *p, enum lb
 		  now_ms);
 }
 
-/* A packet of no connection and no service. On a port that we use as NAT source nobody but us can
- * answer: it belongs to another worker, or to a connection that is gone. */
-static bool is_at_nat_port(const struct lb_steer *st, struct lb_pkt *p, const struct lb_addr *dst)
-{
-	uint32_t idx = lb_nat_addr_set_find(st->nat_addr_set, dst, lb_key_dport(&p->key));
-	uint32_t owner;
+/* Where a packet without a connection is going. */
+struct target {
+	uint32_t slot;       /* of the service, LB_SERVICE_NOT_FOUND: none */
+	bool is_at_nat_port; /* one that we use as NAT source: nobody but us can answer it */
+	uint32_t owner;      /* the worker that has its connection, if there is one */
+};
 
-	if (idx == UINT32_MAX)
-		return false;
-	owner = lb_nat_source_owner(st->nat_sources[idx], lb_key_dport(&p->key), st->n_workers);
-	if (owner != st->worker) {
-		p->owner = (uint16_t)owner;
-		p->verdict = LB_VERDICT_HAND_OVER;
+static struct target find_target(const struct lb_steer *st, const struct lb_key *key)
+{
+	struct lb_addr src = lb_key_src(key), dst = lb_key_dst(key);
+	struct target t = {.owner = st->worker};
+	uint32_t nat;
+
+	t.slot = lb_service_table_lookup(st->service_table, &dst, (uint8_t)lb_key_proto(key),
+					 lb_key_dport(key));
+	if (t.slot != LB_SERVICE_NOT_FOUND) {
+		if (st->owners != NULL)
+			t.owner = lb_owner_of_client(st->owners, &src, lb_key_sport(key));
+		return t;
 	}
+	nat = lb_nat_addr_set_find(st->nat_addr_set, &dst, lb_key_dport(key));
+	if (nat != UINT32_MAX) {
+		t.is_at_nat_port = true;
+		t.owner = lb_nat_source_owner(st->nat_sources[nat], lb_key_dport(key),
+					      st->n_workers);
+	} else if (st->owners != NULL && st->n_nat_services != 0) {
+		/* It may be a server's reply to a client, and nothing in it says so. */
+		t.owner = lb_owner_of_client(st->owners, &dst, lb_key_dport(key));
+	}
+	return t;
+}
+
+/* Another worker's, or ours? The owner decides anew, so the two must agree: while they do not,
+ * because a change has reached only one of them, the packet would be passed on for ever. */
+static bool is_handed_over(const struct lb_steer *st, struct lb_pkt *p, uint32_t owner)
+{
+	if (owner == st->worker)
+		return false;
+	if (p->is_handed) {
+		lb_pkt_drop(p, LB_COUNT_drop_hand_over_again);
+		return true;
+	}
+	p->owner = (uint16_t)owner;
+	p->verdict = LB_VERDICT_HAND_OVER;
 	return true;
 }
 
@@ -72,17 +102,19 @@ static bool is_opening(const struct lb_pkt *p)
 static struct lb_conn *open_conn(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 {
 	struct lb_steer *st = &pl->steer;
-	struct lb_addr client = lb_key_src(&p->key), vip = lb_key_dst(&p->key);
-	struct lb_conn_request rq = {.key = &p->key, .hash = p->hash};
+	struct lb_addr client = lb_key_src(&p->key);
+	struct target target = find_target(st, &p->key);
+	struct lb_conn_request rq = {.key = &p->key, .hash = p->hash, .slot = target.slot};
 	const struct lb_service *svc;
 	enum lb_counter reason;
 	struct lb_conn *conn;
 	uint32_t server;
 
-	rq.slot = lb_service_table_lookup(st->service_table, &vip, p->proto, lb_key_dport(&p->key));
+	if (is_handed_over(st, p, target.owner))
+		return NULL;
 	if (rq.slot == LB_SERVICE_NOT_FOUND) {
 		p->verdict = LB_VERDICT_PUNT;
-		if (is_at_nat_port(st, p, &vip) && p->verdict != LB_VERDICT_HAND_OVER)
+		if (target.is_at_nat_port)
 			refuse_by_protocol(pl, p, LB_COUNT_drop_no_connection, now_ms);
 		return NULL;
 	}
@@ -171,18 +203,19 @@ void lb_choose_flow(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
  * neither keeps a connection alive nor ends it: anybody can send one. */
 void lb_choose_icmp_error(struct lb_steer *st, struct lb_pkt *p)
 {
-	uint8_t proto = (uint8_t)lb_key_proto(&p->key);
 	struct lb_addr dst = lb_key_dst(&p->key), sent_to = lb_outer_dst(p);
 
 	if (p->conn != NULL)
 		p->conn = lb_conn_validate(st, p->conn, p->key.is_v6, &p->real_id);
 	if (p->conn == NULL) {
+		struct target target = find_target(st, &p->key);
+
+		if (is_handed_over(st, p, target.owner))
+			return;
 		/* About a port of ours it can only concern a connection that is gone; the rest is
 		 * about the kernel's own traffic. */
 		p->verdict = LB_VERDICT_PUNT;
-		if (lb_service_table_lookup(st->service_table, &dst, proto,
-					    lb_key_dport(&p->key)) != LB_SERVICE_NOT_FOUND ||
-		    (is_at_nat_port(st, p, &dst) && p->verdict != LB_VERDICT_HAND_OVER))
+		if (target.slot != LB_SERVICE_NOT_FOUND || target.is_at_nat_port)
 			lb_pkt_drop(p, LB_COUNT_drop_icmp_no_connection);
 		return;
 	}

@@ -26,6 +26,7 @@ struct parts {
 	void *service_table;
 	void *nat_addr_set;
 	void *next_hops;
+	struct lb_owner_map *owners;
 };
 
 /* A connection takes two entries; either family may need them all. */
@@ -42,6 +43,7 @@ static void lay_out(struct arena *a, const struct lb_pipeline_params *params, st
 	parts->service_table = take(a, lb_service_table_bytes(LB_SERVICE_ENTRIES_MAX));
 	parts->nat_addr_set = take(a, lb_nat_addr_set_bytes());
 	parts->next_hops = take(a, lb_next_hops_bytes());
+	parts->owners = params->n_workers > 1 ? take(a, sizeof(*parts->owners)) : NULL;
 	st->services = take(a, LB_SERVICES_MAX * sizeof(*st->services));
 	st->schedule = take(a, LB_SERVICES_MAX * sizeof(*st->schedule));
 	st->reals = take(a, LB_REALS_MAX * sizeof(*st->reals));
@@ -84,6 +86,9 @@ static int init_tables(const struct parts *parts, const struct lb_pipeline_param
 		return rc;
 	lb_nat_addr_set_init(parts->nat_addr_set, params->seed, &st->nat_addr_set);
 	lb_next_hops_init(parts->next_hops, params->seed, &st->next_hops);
+	if (parts->owners != NULL)
+		lb_owner_map_init(parts->owners, params->n_workers, params->seed);
+	st->owners = parts->owners;
 	return 0;
 }
 

@@ -89,6 +89,7 @@ struct lb_pkt {
 	/* set by the passes */
 	uint8_t verdict; /* enum lb_verdict */
 	uint8_t iface;   /* where it came in; set by the maker of the view */
+	bool is_handed;  /* another worker handed it over; set by the maker of the view */
 	uint8_t out_iface;
 	uint8_t is_reply;     /* travels from the server to the client */
 	uint16_t drop_reason; /* enum lb_counter */

@@ -26,6 +26,7 @@ static inline bool lb_view_make(struct rte_mbuf *m, uint8_t iface, struct lb_pkt
 	p->headroom = rte_pktmbuf_headroom(m);
 	p->tailroom = rte_pktmbuf_tailroom(m);
 	p->iface = iface;
+	p->is_handed = false;
 	return true;
 }
 

@@ -154,6 +154,8 @@ static uint32_t serve_hand_in(struct lb_worker *w, struct lb_spsc_ring *ring)
 	w->burst.n = 0;
 	for (uint32_t i = 0; i < n; i++)
 		add_to_burst(w, handed[i].mbuf, (uint8_t)handed[i].iface);
+	for (uint32_t i = 0; i < w->burst.n; i++)
+		w->burst.pkt[i].is_handed = true;
 	lb_pipeline_run(w->pipeline, &w->burst, w->now_ms);
 	/* The pipeline counts what it is given as received; the sender has done that already. */
 	lb_pipeline_count(w->pipeline, LB_COUNT_rx, -(uint64_t)n);

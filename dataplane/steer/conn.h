@@ -24,6 +24,7 @@
 #include "steer/nat_addr_set.h"
 #include "steer/nat_source.h"
 #include "steer/next_hop.h"
+#include "steer/owner_map.h"
 #include "steer/persist_table.h"
 #include "steer/schedule.h"
 #include "steer/service_table.h"
@@ -57,6 +58,8 @@ struct lb_age {
 struct lb_steer {
 	uint32_t worker;
 	uint32_t n_workers;
+	const struct lb_owner_map *owners; /* NULL with one worker */
+	uint32_t n_nat_services;           /* services whose replies carry no address of ours */
 	uint64_t seed;
 	uint32_t conns_max; /* stated capacity of this worker */
 	uint32_t conns;     /* connections now (pairs); control: ro */

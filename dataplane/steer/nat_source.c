@@ -16,17 +16,25 @@
 
 static_assert(LB_NAT_ADDRS_MAX * 65536u < STEP, "longer than the longest cycle");
 
-static uint32_t port_count(const struct lb_nat_source *src)
+static uint32_t owner_of(uint32_t port, uint32_t n_workers)
 {
-	return (uint32_t)(src->last_port - src->first_port) + 1;
+	return port % n_workers;
 }
 
-/* The ports first + worker, first + worker + n_workers, ... */
+/* The worker's first port; its others follow in steps of n_workers. May lie past the last. */
+static uint32_t own_first_port(const struct lb_nat_source *src, const struct lb_nat_share *share)
+{
+	uint32_t ahead = share->worker + share->n_workers -
+			 owner_of(src->first_port, share->n_workers);
+
+	return src->first_port + ahead % share->n_workers;
+}
+
 static uint32_t own_port_count(const struct lb_nat_source *src, const struct lb_nat_share *share)
 {
-	uint32_t n = port_count(src);
+	uint32_t first = own_first_port(src, share);
 
-	return n > share->worker ? (n - share->worker - 1) / share->n_workers + 1 : 0;
+	return first <= src->last_port ? (src->last_port - first) / share->n_workers + 1 : 0;
 }
 
 bool lb_nat_source_next(const struct lb_nat_source *src, struct lb_nat_cursor *cursor, bool is_v6,
@@ -35,7 +43,7 @@ bool lb_nat_source_next(const struct lb_nat_source *src, struct lb_nat_cursor *c
 	const struct lb_nat_addr *addrs = is_v6 ? src->v6 : src->v4;
 	uint32_t n_addrs = is_v6 ? src->n_v6 : src->n_v4;
 	uint32_t total = n_addrs * own_port_count(src, share);
-	uint32_t port_idx;
+	uint32_t port;
 
 	assert(share->worker < share->n_workers && src->first_port <= src->last_port);
 	if (total == 0)
@@ -47,9 +55,9 @@ bool lb_nat_source_next(const struct lb_nat_source *src, struct lb_nat_cursor *c
 		cursor->is_started = 1;
 	}
 	cursor->next = (uint32_t)(((uint64_t)cursor->next + STEP) % total);
-	port_idx = cursor->next / n_addrs * share->n_workers + share->worker;
+	port = own_first_port(src, share) + cursor->next / n_addrs * share->n_workers;
 	out->addr = &addrs[cursor->next % n_addrs];
-	out->port_be = rte_cpu_to_be_16((uint16_t)(src->first_port + port_idx));
+	out->port_be = rte_cpu_to_be_16((uint16_t)port);
 	return true;
 }
 
@@ -60,5 +68,5 @@ uint32_t lb_nat_source_owner(const struct lb_nat_source *src, rte_be16_t port_be
 
 	if (port < src->first_port || port > src->last_port)
 		return UINT32_MAX;
-	return (port - src->first_port) % n_workers;
+	return owner_of(port, n_workers);
 }

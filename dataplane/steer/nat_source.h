@@ -41,7 +41,8 @@ struct lb_nat_candidate {
 bool lb_nat_source_next(const struct lb_nat_source *src, struct lb_nat_cursor *cursor, bool is_v6,
 			const struct lb_nat_share *share, struct lb_nat_candidate *out);
 
-/* The worker that owns a port of this source; UINT32_MAX: not a port of it. */
+/* The worker that owns a port of this source; UINT32_MAX: not a port of it. Sources that share an
+ * address and a port agree. */
 uint32_t lb_nat_source_owner(const struct lb_nat_source *src, rte_be16_t port_be,
 			     uint32_t n_workers);
 

@@ -28,7 +28,7 @@ static void expect_exact(const struct lb_nat_source *src, bool is_v6, uint32_t w
 	struct lb_nat_candidate c;
 
 	for (uint32_t i = 0; i < n_ports; i++)
-		own += i % n_workers == worker;
+		own += (src->first_port + i) % n_workers == worker;
 	if (own == 0) {
 		cr_assert_not(lb_nat_source_next(
 			src, &cursor, is_v6, &(struct lb_nat_share){worker, n_workers, seed}, &c));
@@ -87,14 +87,24 @@ Test(nat_source, each_pair_of_a_worker_comes_once_in_each_cycle)
 	free(seen);
 }
 
-Test(nat_source, owners_are_the_port_index_modulo_the_workers)
+Test(nat_source, owners_are_the_port_modulo_the_workers)
 {
 	struct lb_nat_source src = make_source(1001, 1010, 1, 0);
 
-	cr_expect_eq(lb_nat_source_owner(&src, rte_cpu_to_be_16(1001), 4), 0u);
-	cr_expect_eq(lb_nat_source_owner(&src, rte_cpu_to_be_16(1010), 4), 1u);
+	cr_expect_eq(lb_nat_source_owner(&src, rte_cpu_to_be_16(1001), 4), 1u);
+	cr_expect_eq(lb_nat_source_owner(&src, rte_cpu_to_be_16(1010), 4), 2u);
 	cr_expect_eq(lb_nat_source_owner(&src, rte_cpu_to_be_16(1000), 4), UINT32_MAX);
 	cr_expect_eq(lb_nat_source_owner(&src, rte_cpu_to_be_16(1011), 4), UINT32_MAX);
+}
+
+Test(nat_source, sources_that_share_ports_agree_on_their_owners)
+{
+	struct lb_nat_source a = make_source(1001, 1010, 1, 0), b = make_source(1004, 2000, 2, 0);
+
+	for (uint16_t port = 1004; port <= 1010; port++)
+		for (uint32_t n = 1; n <= 8; n++)
+			cr_expect_eq(lb_nat_source_owner(&a, rte_cpu_to_be_16(port), n),
+				     lb_nat_source_owner(&b, rte_cpu_to_be_16(port), n));
 }
 
 Test(nat_source, a_family_without_addresses_has_no_candidate)

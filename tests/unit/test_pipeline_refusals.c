@@ -104,7 +104,7 @@ Test(refusals, with_several_workers_a_nat_ports_owner_is_asked)
 	struct world_options options = {.n_workers = 4, .worker = 1};
 	struct frame f;
 	struct world w;
-	uint32_t n[2] = {0};
+	uint32_t n[2] = {0}, n_clients[4] = {0};
 
 	world_open(&w, &options);
 	world_service(&w, &(struct world_service){.first_port = 80, .n_servers = 2});
@@ -123,11 +123,18 @@ Test(refusals, with_several_workers_a_nat_ports_owner_is_asked)
 	/* What this worker opens itself comes back to it. */
 	for (uint16_t i = 0; i < 100; i++) {
 		world_tcp(&f, CLIENT, (uint16_t)(40000 + i), WORLD_VIP, 80, SYN);
-		cr_assert_eq(world_send(&w, &f), LB_VERDICT_TX);
+		if (world_send(&w, &f) == LB_VERDICT_HAND_OVER) {
+			n_clients[w.last.owner]++;
+			continue;
+		}
+		n_clients[1]++;
+		cr_assert_eq(w.last.verdict, LB_VERDICT_TX);
 		cr_expect_eq(lb_nat_source_owner(&w.nat_source,
 						 rte_cpu_to_be_16(world_fields(&f).sport), 4),
 			     1);
 	}
+	for (uint32_t i = 0; i < 4; i++)
+		cr_expect_gt(n_clients[i], 0, "worker %u owns no client", i);
 	world_close(&w);
 }
 
