@@ -22,7 +22,7 @@ def edit_frames(path, edit):
 
 def edit_counters(path, name, by):
     counters = json.loads(path.read_text())
-    counters[name] += by
+    counters[name] = counters.get(name, 0) + by
     path.write_text(json.dumps(counters))
 
 
@@ -45,6 +45,10 @@ FAULTS = {
               'frame 0 of out.pcap'),
     'a counter': (lambda to: edit_counters(to / 'counters.json', 'conn_created', 1),
                   'conn_created: expected 3'),
+    'a counter that stands still': (lambda to: edit_counters(to / 'counters.json', 'punted', 1),
+                                    'punted: expected 1'),
+    'a counter of no such name': (lambda to: edit_counters(to / 'counters.json', 'lost', 1),
+                                  'lost: expected 1'),
     'a checksum': (lambda to: edit_frames(to / 'in.pcap', lambda r: flip(r, 0, -1)),
                    'bad TCP checksum'),
     'a configuration': (lambda to: (to / 'config.json').write_text('{}'), 'ended with 2'),
