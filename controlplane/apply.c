@@ -119,6 +119,20 @@ bool lb_control_on_tick(void *ctx)
 	return lb_kernel_path_punt(ctl->kernel, ctl->dp);
 }
 
+static void log_verdict(const struct lb_control *ctl, const struct lb_health_verdict *verdict)
+{
+	uint32_t cursor = verdict->probe;
+	char address[LB_ADDR_TEXT_MAX];
+	struct lb_probe_spec spec;
+
+	if (!lb_reconcile_next_probe(ctl->reconcile, &cursor, &spec) || spec.id != verdict->probe)
+		return;
+	lb_log(verdict->state == LB_HEALTH_DOWN ? LB_LOG_WARNING : LB_LOG_INFO, "health",
+	       "%s address=%s type=%s port=%u reason=\"%s\"", lb_health_state_name[verdict->state],
+	       lb_addr_format(&spec.address, address), spec.type == LB_MONITOR_TCP ? "tcp" : "icmp",
+	       spec.port, verdict->reason != NULL ? verdict->reason : "");
+}
+
 void lb_control_on_verdict(void *ctx, const struct lb_health_verdict *verdict)
 {
 	struct lb_control *ctl = ctx;
@@ -129,6 +143,8 @@ void lb_control_on_verdict(void *ctx, const struct lb_health_verdict *verdict)
 				    since_us / 1000, lb_courier_list(ctl->courier)),
 	       "verdict");
 	lb_courier_flush(ctl->courier, since_us);
+	/* After the workers have been told: a terminal may be slow. */
+	log_verdict(ctl, verdict);
 }
 
 static void on_link(void *ctx, uint32_t iface, const struct lb_link *link)

@@ -69,19 +69,44 @@ void lb_text_str(struct lb_text *t, const char *str)
 void lb_text_fmt(struct lb_text *t, const char *fmt, ...)
 {
 	va_list ap, again;
+	size_t room;
 	int n;
 
+	if (!reserve(t, 0))
+		return;
+	room = t->room - t->n;
 	va_start(ap, fmt);
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(t->data + t->n, room, fmt, ap);
+	if (n >= 0 && (size_t)n >= room && reserve(t, (size_t)n))
+		vsnprintf(t->data + t->n, (size_t)n + 1, fmt, again);
 	if (n < 0)
 		t->has_failed = true;
-	else if (reserve(t, (size_t)n)) {
-		vsnprintf(t->data + t->n, (size_t)n + 1, fmt, again);
+	else if (!t->has_failed)
 		t->n += (size_t)n;
-	}
 	va_end(again);
 	va_end(ap);
+}
+
+/* By hand: answers with a hundred thousand numbers are made while the loop waits. */
+static void add_u64(struct lb_text *t, uint64_t value)
+{
+	char digits[20];
+	size_t n = sizeof(digits);
+
+	do {
+		digits[--n] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	lb_text_add(t, digits + n, sizeof(digits) - n);
+}
+
+static void add_u64_after_point(struct lb_text *t, uint64_t thousandths)
+{
+	const char text[4] = {'.', (char)('0' + thousandths / 100),
+			      (char)('0' + thousandths / 10 % 10), (char)('0' + thousandths % 10)};
+
+	lb_text_add(t, text, sizeof(text));
 }
 
 static void add_quoted(struct lb_text *t, const char *str)
@@ -138,7 +163,7 @@ void lb_text_json_str(struct lb_text *t, const char *key, const char *value)
 void lb_text_json_u64(struct lb_text *t, const char *key, uint64_t value)
 {
 	add_key(t, key);
-	lb_text_fmt(t, "%" PRIu64, value);
+	add_u64(t, value);
 }
 
 void lb_text_json_i64(struct lb_text *t, const char *key, int64_t value)
@@ -156,7 +181,8 @@ void lb_text_json_bool(struct lb_text *t, const char *key, bool value)
 void lb_text_json_seconds(struct lb_text *t, const char *key, uint64_t ms)
 {
 	add_key(t, key);
-	lb_text_fmt(t, "%" PRIu64 ".%03" PRIu64, ms / 1000, ms % 1000);
+	add_u64(t, ms / 1000);
+	add_u64_after_point(t, ms % 1000);
 }
 
 void lb_text_json_raw(struct lb_text *t, const char *key, const char *value, size_t n)

@@ -300,6 +300,9 @@ static void on_prepared(struct lb_helper_job *job)
 		lb_text_json_close(&w->changes, ']');
 		if (w->rc < 0)
 			complain(w, &err);
+		/* Ids that run out are a limit; the disk that runs out is another matter. */
+		if (w->rc == -ENOSPC)
+			w->rc = -E2BIG;
 	}
 	if (w->rc < 0 || w->is_dry_run) {
 		finish(w);
