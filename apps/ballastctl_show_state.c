@@ -123,10 +123,10 @@ static void cell_share(struct lb_ctl_table *table, double part, double whole, do
 int lb_ctl_show_workers(const struct lb_ctl_view *view, const cJSON *status)
 {
 	static const struct lb_ctl_column columns[] = {
-		{"WORKER", true},     {"CORE", true},   {"BUSY", true},
-		{"RECEIVED", true},   {"SENT", true},   {"TABLE ENTRIES", true},
-		{"TABLE FULL", true}, {"MEMORY", true}, {"GENERATION", true},
-		{"QUEUED", true}};
+		{"WORKER", true},     {"CORE", true},          {"BUSY", true},
+		{"RECEIVED", true},   {"SENT", true},          {"HANDED IN", true},
+		{"HANDED OUT", true}, {"TABLE ENTRIES", true}, {"TABLE FULL", true},
+		{"MEMORY", true},     {"GENERATION", true},    {"QUEUED", true}};
 	const cJSON *workers = lb_ctl_json_get(status, "workers"), *w;
 	struct lb_ctl_table *table;
 	char text[LB_CTL_TEXT_MAX];
@@ -144,6 +144,10 @@ int lb_ctl_show_workers(const struct lb_ctl_view *view, const cJSON *status)
 			   (double)lb_ctl_json_u64(w, "total_tsc"), 90);
 		lb_ctl_cell(table, LB_CTL_PLAIN, lb_ctl_count(lb_ctl_json_u64(w, "rx"), text));
 		lb_ctl_cell(table, LB_CTL_PLAIN, lb_ctl_count(lb_ctl_json_u64(w, "tx"), text));
+		lb_ctl_cell(table, LB_CTL_PLAIN,
+			    lb_ctl_count(lb_ctl_json_u64(w, "handed_in"), text));
+		lb_ctl_cell(table, LB_CTL_PLAIN,
+			    lb_ctl_count(lb_ctl_json_u64(w, "handed_out"), text));
 		lb_ctl_cell(table, LB_CTL_PLAIN,
 			    lb_ctl_count(lb_ctl_json_u64(w, "connection_entries"), text));
 		cell_share(table, (double)lb_ctl_json_u64(w, "connection_entries"),

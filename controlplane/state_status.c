@@ -236,6 +236,8 @@ void lb_state_workers(const struct lb_control *ctl, struct lb_text *out)
 		lb_text_json_u64(out, "memory_bytes", info.memory_bytes);
 		lb_text_json_u64(out, "rx", counters[LB_COUNT_rx]);
 		lb_text_json_u64(out, "tx", counters[LB_COUNT_tx]);
+		lb_text_json_u64(out, "handed_in", counters[LB_COUNT_handed_in]);
+		lb_text_json_u64(out, "handed_out", counters[LB_COUNT_handed_out]);
 		lb_text_json_close(out, '}');
 	}
 }

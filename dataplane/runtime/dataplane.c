@@ -102,7 +102,8 @@ static int boot_eal(struct lb_dataplane *dp, const struct lb_dataplane_params *p
 	return 0;
 }
 
-/* Opens the ports and settles the number of workers that all of them can serve. */
+/* Opens the ports and settles the number of workers: where it is ours to choose, as many as can
+ * transmit without asking another. */
 static int open_ports(struct lb_dataplane *dp, bool is_auto, struct lb_error *err)
 {
 	int rc = 0;
@@ -115,14 +116,9 @@ static int open_ports(struct lb_dataplane *dp, bool is_auto, struct lb_error *er
 		rc = lb_port_open(port, err);
 		if (rc != 0)
 			return rc;
-		max = lb_port_workers_max(port);
-		if (max >= dp->n_workers)
+		max = lb_port_tx_max(port);
+		if (!is_auto || max >= dp->n_workers)
 			continue;
-		if (!is_auto)
-			return lb_error_set(err, -EINVAL, "/node/workers",
-					    "%u workers are asked for and interface %s (%s) has "
-					    "transmit queues for %u: name fewer cores",
-					    dp->n_workers, port->name, port->device, max);
 		dp->n_workers = max;
 		snprintf(dp->notes + strlen(dp->notes), sizeof(dp->notes) - strlen(dp->notes),
 			 "%u worker(s), because interface %s has no more transmit queues\n", max,
@@ -397,11 +393,8 @@ int lb_dataplane_port_info(const struct lb_dataplane *dp, uint32_t iface, struct
 	rc = lb_port_info(&dp->ports[iface], out);
 	if (rc != 0)
 		return rc;
-	snprintf(out->replies, sizeof(out->replies), "%s",
-		 dp->n_workers == 1
-			 ? "one worker: it owns every connection"
-			 : "fullnat: the source port names the owner; a reply that another worker "
-			   "receives is handed over through a ring, the NIC's hash is not used");
+	lb_port_describe_replies(&dp->ports[iface], dp->n_workers, out->replies,
+				 sizeof(out->replies));
 	return 0;
 }
 

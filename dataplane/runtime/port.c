@@ -37,6 +37,9 @@ static uint32_t pool_size(const struct lb_port *port, uint32_t n_workers)
 	uint32_t queues = port->kind == LB_PORT_AF_XDP ? port->n_ethdevs_wanted * 3 * XSK_DESCS
 						       : n_workers * 2 * RING_DESCS;
 
+	/* What one worker may have waiting at another. */
+	if (n_workers > 1)
+		per_worker += LB_HAND_OVER_CELLS;
 	/* One less than a power of two is what the pool's ring holds without waste. */
 	return rte_align32pow2(queues + n_workers * per_worker) - 1;
 }
@@ -180,13 +183,13 @@ int lb_port_open(struct lb_port *port, struct lb_error *err)
 	return 0;
 }
 
-uint32_t lb_port_workers_max(const struct lb_port *port)
+uint32_t lb_port_tx_max(const struct lb_port *port)
 {
 	struct rte_eth_dev_info info;
 
 	if (port->kind == LB_PORT_AF_XDP)
 		return port->n_ethdevs < LB_WORKERS_MAX ? port->n_ethdevs : LB_WORKERS_MAX;
-	if (rte_eth_dev_info_get(port->ethdevs[0], &info) != 0)
+	if (rte_eth_dev_info_get(port->ethdevs[0], &info) != 0 || info.max_tx_queues == 0)
 		return 1;
 	return RTE_MIN(info.max_tx_queues, LB_WORKERS_MAX);
 }
@@ -283,7 +286,7 @@ static int start_one_ethdev(struct lb_port *port, uint32_t n_workers, struct lb_
 	if (rc != 0)
 		return complain(port, rc, "DPDK says nothing about this device", err);
 	port->n_rx = RTE_MIN(n_workers, RTE_MAX(info.max_rx_queues, 1u));
-	port->n_tx = n_workers;
+	port->n_tx = RTE_MIN(n_workers, lb_port_tx_max(port));
 	for (uint32_t q = 0; q < port->n_rx; q++)
 		port->rx[q] = (struct lb_port_queue){.ethdev = id, .queue = (uint16_t)q};
 	for (uint32_t q = 0; q < port->n_tx; q++)
@@ -296,7 +299,7 @@ int lb_port_start(struct lb_port *port, uint32_t n_workers, struct lb_error *err
 {
 	int rc;
 
-	assert(n_workers >= 1 && n_workers <= lb_port_workers_max(port));
+	assert(n_workers >= 1 && n_workers <= LB_WORKERS_MAX);
 	rc = make_pool(port, err);
 	if (rc != 0)
 		return rc;
@@ -326,6 +329,35 @@ void lb_port_close(struct lb_port *port)
 	port->n_rx = 0;
 	port->n_tx = 0;
 	port->is_started = false;
+}
+
+static const char *why_no_hash(const struct lb_port *port)
+{
+	if (port->n_rx == 1)
+		return "the device has one receive queue";
+	if (port->kind == LB_PORT_AF_XDP)
+		return "no hash is known by which the kernel chooses the queue";
+	return "the device's own hash is not used";
+}
+
+void lb_port_describe_replies(const struct lb_port *port, uint32_t n_workers, char *out,
+			      size_t size)
+{
+	size_t n;
+
+	if (n_workers == 1) {
+		snprintf(out, size, "one worker: it owns every connection");
+		return;
+	}
+	n = (size_t)snprintf(out, size,
+			     "handed over in software to the owner (fullnat replies: of the NAT "
+			     "port, the rest: of the client by Toeplitz), because %s",
+			     why_no_hash(port));
+	if (port->n_tx < n_workers && n < size)
+		snprintf(
+			out + n, size - n,
+			"; transmit queues: %u for %u workers, the others hand back what they send",
+			port->n_tx, n_workers);
 }
 
 void lb_port_mac(const struct lb_port *port, uint8_t mac[6])

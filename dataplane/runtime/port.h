@@ -6,9 +6,10 @@
  * Units    bytes, mbufs
  * Threads  control; workers read rx, tx and pool after start
  * Memory   one pool per port from EAL's heap
- * Limits   LB_PORT_QUEUES_MAX receive queues; each worker has a transmit queue of its own, so a
- *          device with fewer is refused by name or, with workers "auto", fewer workers run. Frames
- *          of AF_XDP fit a page with its heads: a larger MTU is refused
+ * Limits   LB_PORT_QUEUES_MAX receive queues. A transmit queue has one worker; where there are
+ *          fewer queues than workers, the others hand what they send to one that has one, and
+ *          with workers "auto" fewer workers run. Frames of AF_XDP fit a page with its heads: a
+ *          larger MTU is refused
  * Errors   -errno with lb_error at /node/interfaces/INDEX/device
  * Source   DESIGN 3.8, 3.9; TESTBED (b)
  * Tests    tests/unit/test_port.c, tests/eal/test_dataplane.c, tests/system/
@@ -17,11 +18,13 @@
 #define LB_PORT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lb/dataplane.h"
 
 #define LB_PORT_QUEUES_MAX 64u
+#define LB_HAND_OVER_CELLS 1024u /* of a ring from one worker to another */
 
 struct rte_mempool;
 
@@ -57,7 +60,7 @@ struct lb_port {
 	uint32_t n_rx;
 	struct lb_port_queue rx[LB_PORT_QUEUES_MAX]; /* queue i is worker i % n_workers's */
 	uint32_t n_tx;
-	struct lb_port_queue tx[LB_WORKERS_MAX]; /* worker w's */
+	struct lb_port_queue tx[LB_WORKERS_MAX]; /* worker w's, for w < n_tx */
 };
 
 /* Understands the device string and sizes the pool for at most `n_workers`. */
@@ -73,10 +76,20 @@ uint64_t lb_port_pool_bytes(const struct lb_port *port);
 /* Makes or finds the ethdevs. */
 int lb_port_open(struct lb_port *port, struct lb_error *err);
 
-/* Workers that an open port can serve. */
-uint32_t lb_port_workers_max(const struct lb_port *port);
+/* Workers that can have a transmit queue of their own on an open port; at least 1. */
+uint32_t lb_port_tx_max(const struct lb_port *port);
 
 int lb_port_start(struct lb_port *port, uint32_t n_workers, struct lb_error *err);
+
+/* The worker that transmits for worker `worker` on a started port: itself if it has a queue. */
+static inline uint32_t lb_port_sender(const struct lb_port *port, uint32_t worker)
+{
+	return worker < port->n_tx ? worker : worker % port->n_tx;
+}
+
+/* How packets find their connection's worker here, and why, as a sentence. */
+void lb_port_describe_replies(const struct lb_port *port, uint32_t n_workers, char *out,
+			      size_t size);
 
 /* Any state, also after a failed open or start; the workers have stopped. Output files of drivers
  * are complete afterwards. */

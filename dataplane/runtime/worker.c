@@ -45,7 +45,7 @@ static void free_done(struct lb_worker *w)
 
 static void queue_for_tx(struct lb_worker *w, uint32_t iface, struct rte_mbuf *m)
 {
-	assert(iface < w->n_ports);
+	assert(iface < w->n_ports && w->idx < w->ports[iface].n_tx);
 	w->tx[iface][w->n_tx[iface]++] = m;
 }
 
@@ -56,7 +56,7 @@ static void transmit(struct lb_worker *w)
 		uint16_t sent;
 
 		if (w->n_tx[i] == 0)
-			continue;
+			continue; /* or a port without a queue for us */
 		sent = rte_eth_tx_burst(q->ethdev, q->queue, w->tx[i], w->n_tx[i]);
 		for (; sent < w->n_tx[i]; sent++) {
 			lb_pipeline_uncount(w->pipeline, LB_COUNT_tx, LB_COUNT_drop_tx_full);
@@ -88,6 +88,24 @@ static bool hand_over(struct lb_worker *w, const struct lb_pkt *p, struct rte_mb
 	return false;
 }
 
+/* Out by this port: by our own queue, or through the ring to the worker that has one for us. */
+static void send_out(struct lb_worker *w, uint32_t iface, struct rte_mbuf *m)
+{
+	uint32_t sender = lb_port_sender(&w->ports[iface], w->idx);
+	struct lb_handed handed = {.mbuf = m, .iface = iface, .is_finished = 1};
+
+	if (sender == w->idx) {
+		queue_for_tx(w, iface, m);
+		return;
+	}
+	if (lb_spsc_push(w->hand_out[sender], &handed, 1) == 1) {
+		lb_pipeline_uncount(w->pipeline, LB_COUNT_tx, LB_COUNT_handed_out);
+		return;
+	}
+	lb_pipeline_uncount(w->pipeline, LB_COUNT_tx, LB_COUNT_drop_hand_over_full);
+	w->done[w->n_done++] = m;
+}
+
 /* Verdicts to deeds; every mbuf of the burst is sent, handed over or freed afterwards. */
 static void commit(struct lb_worker *w)
 {
@@ -98,7 +116,7 @@ static void commit(struct lb_worker *w)
 		switch ((enum lb_verdict)p->verdict) {
 		case LB_VERDICT_TX:
 			lb_view_commit(p, m);
-			queue_for_tx(w, p->out_iface, m);
+			send_out(w, p->out_iface, m);
 			continue;
 		case LB_VERDICT_HAND_OVER:
 			if (hand_over(w, p, m))
@@ -147,19 +165,26 @@ static uint32_t serve_queue(struct lb_worker *w, const struct lb_worker_queue *q
 static uint32_t serve_hand_in(struct lb_worker *w, struct lb_spsc_ring *ring)
 {
 	struct lb_handed handed[LB_BURST_MAX];
-	uint32_t n = lb_spsc_pop(ring, handed, LB_BURST_MAX);
+	uint32_t n = lb_spsc_pop(ring, handed, LB_BURST_MAX), n_finished = 0;
 
 	if (n == 0)
 		return 0;
 	w->burst.n = 0;
-	for (uint32_t i = 0; i < n; i++)
-		add_to_burst(w, handed[i].mbuf, (uint8_t)handed[i].iface);
+	for (uint32_t i = 0; i < n; i++) {
+		if (handed[i].is_finished) {
+			queue_for_tx(w, handed[i].iface, handed[i].mbuf);
+			n_finished++;
+		} else {
+			add_to_burst(w, handed[i].mbuf, (uint8_t)handed[i].iface);
+		}
+	}
 	for (uint32_t i = 0; i < w->burst.n; i++)
 		w->burst.pkt[i].is_handed = true;
 	lb_pipeline_run(w->pipeline, &w->burst, w->now_ms);
 	/* The pipeline counts what it is given as received; the sender has done that already. */
-	lb_pipeline_count(w->pipeline, LB_COUNT_rx, -(uint64_t)n);
+	lb_pipeline_count(w->pipeline, LB_COUNT_rx, -(uint64_t)(n - n_finished));
 	lb_pipeline_count(w->pipeline, LB_COUNT_handed_in, n);
+	lb_pipeline_count(w->pipeline, LB_COUNT_tx, n_finished);
 	commit(w);
 	return n;
 }

@@ -8,6 +8,7 @@
  * Memory   caller's, zeroed
  * Limits   LB_BURST_MAX packets a burst; a full transmit queue, punt or hand-over ring is a
  *          counted drop;
+ *          a worker without a transmit queue on a port sends through one that has one;
  *          an idle worker sleeps at most 1 ms; no queue is polled before the first generation is
  *          acknowledged
  * Errors   none: what can fail has failed at start
@@ -27,11 +28,12 @@
 
 struct rte_mbuf;
 
-/* A packet on its way to the worker that owns it; the cell of a hand-over ring. */
+/* A packet on its way to the worker that owns it or, finished, to one that transmits it; the cell
+ * of a hand-over ring. */
 struct lb_handed {
 	struct rte_mbuf *mbuf;
-	uint32_t iface; /* where it came in */
-	uint32_t unused;
+	uint32_t iface; /* where it came in; finished: where it leaves */
+	uint32_t is_finished;
 };
 
 #define LB_WORKER_QUEUES_MAX (LB_IFACES_MAX * LB_PORT_QUEUES_MAX)

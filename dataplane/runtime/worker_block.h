@@ -17,7 +17,6 @@
 
 #define LB_PUNT_RING_BYTES (1u << 20)
 #define LB_INJECT_RING_BYTES (1u << 18) /* worker 0 only */
-#define LB_HAND_OVER_CELLS 1024u
 
 /* Rings, pipeline, indexes; the caller sets ports, stop flag, clock and core. */
 int lb_worker_block_create(const struct lb_pipeline_params *params, struct lb_worker **out);

@@ -125,7 +125,7 @@ struct lb_port_info {
 	uint64_t rx_missed;	/* the device had to drop: the workers were late */
 	uint64_t rx_errors;
 	uint64_t tx_errors;
-	char replies[160];	/* how replies find their worker here, and why */
+	char replies[256];	/* how replies find their worker here, and why */
 };
 
 int lb_dataplane_port_info(const struct lb_dataplane *dp, uint32_t iface,

@@ -56,6 +56,7 @@ int installation_try(struct installation *in, const struct installation_options 
 	};
 
 	memset(in, 0, sizeof(*in));
+	in->forwarding = options->forwarding;
 	snprintf(ports[0].device, sizeof(ports[0].device), "%s", options->device);
 	if (options->device2 != NULL)
 		snprintf(ports[1].device, sizeof(ports[1].device), "%s", options->device2);
@@ -81,7 +82,7 @@ static void build_service(struct installation *in)
 		.vip = addr(INSTALLATION_VIP),
 		.protocol = IPPROTO_TCP,
 		.epoch = 1,
-		.forwarding = LB_FORWARD_FULLNAT,
+		.forwarding = (uint8_t)in->forwarding,
 		.scheduler = LB_SCHED_ROUND_ROBIN,
 		.nat_source_id = 0,
 		.idle_timeout_ms = 900000,

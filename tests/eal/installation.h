@@ -33,6 +33,7 @@ struct installation {
 	struct lb_next_hop next_hops[INSTALLATION_REALS];
 	struct lb_iface iface;
 	uint64_t generation;
+	enum lb_forwarding forwarding; /* of the service */
 };
 
 /* What tests change of the parameters; zero is a fit default: one worker on the last core that the
@@ -43,6 +44,7 @@ struct installation_options {
 	uint32_t n_workers;  /* 0: 1 */
 	uint32_t n_connections;
 	uint32_t n_records;
+	enum lb_forwarding forwarding; /* zero: fullnat */
 	bool is_auto; /* no worker cores named */
 };
 
