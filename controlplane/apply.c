@@ -61,9 +61,11 @@ int lb_control_apply(struct lb_control *ctl, struct lb_candidate *c, struct lb_e
 	if (rc == 0) {
 		rc = lb_reconcile_config(ctl->reconcile, c->cfg, lb_now_ms(),
 					 lb_courier_list(ctl->courier), err);
-		/* The kernel has already let go of what only `c` does without. */
-		if (rc < 0 && ctl->cfg != NULL)
-			ctl->is_extended = false;
+		/* The kernel has let go of what `c` does without: it gets that back. */
+		if (rc < 0 && ctl->cfg != NULL &&
+		    lb_kernel_path_before_publish(ctl->kernel, ctl->cfg, NULL) == 0 &&
+		    ctl->is_extended)
+			lb_kernel_path_after_ack(ctl->kernel);
 	}
 	if (rc < 0) {
 		free(shared);
