@@ -16,7 +16,11 @@ static const char *const forwarding_words[LB_FORWARD_N] = {
 	[LB_FORWARD_FULLNAT] = "fullnat", [LB_FORWARD_NAT] = "nat"};
 static const char *const scheduler_words[LB_SCHED_N] = {
 	[LB_SCHED_ROUND_ROBIN] = "round_robin",
-	[LB_SCHED_WEIGHTED_ROUND_ROBIN] = "weighted_round_robin"};
+	[LB_SCHED_WEIGHTED_ROUND_ROBIN] = "weighted_round_robin",
+	[LB_SCHED_MAGLEV] = "maglev",
+	[LB_SCHED_SOURCE_HASH] = "source_hash",
+	[LB_SCHED_LEAST_CONNECTIONS] = "least_connections",
+	[LB_SCHED_WEIGHTED_LEAST_CONNECTIONS] = "weighted_least_connections"};
 
 const char *lb_state_ports(const struct lb_port_range *range, char text[LB_PORTS_TEXT_MAX])
 {

@@ -124,7 +124,7 @@ static struct lb_conn *open_conn(struct lb_pipeline *pl, struct lb_pkt *p, uint6
 		return NULL;
 	}
 	svc = st->services[rq.slot];
-	server = lb_pick_server(st, rq.slot, &client, now_ms);
+	server = lb_pick_server(st, rq.slot, &p->key, now_ms);
 	if (server == UINT32_MAX) {
 		if (svc->no_server_action == LB_NO_SERVER_REJECT)
 			refuse_by_protocol(pl, p, LB_COUNT_drop_no_server, now_ms);

@@ -31,30 +31,45 @@ static enum verdict judge(const struct lb_steer *st, const struct lb_service *sv
 	return FOLLOW;
 }
 
-static uint32_t schedule(struct lb_steer *st, uint32_t slot, bool for_group)
+/* A connection in search of a server. */
+struct search {
+	struct lb_steer *st;
+	const struct lb_service *svc;
+	const struct lb_key *flow;
+	uint32_t slot;
+	uint64_t now_ms;
+	struct lb_addr client; /* what a record covers of it */
+	uint64_t record_key;
+};
+
+static uint32_t schedule(const struct search *s, bool for_group)
 {
-	return lb_schedule_pick(st->services[slot], &st->schedule[slot], &st->targets, for_group);
+	struct lb_schedule_request rq = {.key = s->flow,
+					 .targets = &s->st->targets,
+					 .real_traffic = s->st->real_traffic,
+					 .for_group = for_group};
+
+	return lb_schedule_pick(s->svc, &s->st->schedule[s->slot], &rq);
 }
 
 /* Chooses for a client without a usable record and writes one. */
-static uint32_t pick_and_record(struct lb_steer *st, uint32_t slot, const struct lb_addr *client,
-				uint64_t key, uint64_t now_ms, const struct lb_record *void_value)
+static uint32_t pick_and_record(const struct search *s, const struct lb_record *void_value)
 {
-	const struct lb_service *svc = st->services[slot];
-	uint32_t server = schedule(st, slot, true), winner;
+	uint32_t server = schedule(s, true), winner;
+	struct lb_steer *st = s->st;
 	struct lb_record rec;
 
 	if (server == UINT32_MAX) {
-		server = schedule(st, slot, false);
+		server = schedule(s, false);
 		if (server != UINT32_MAX)
 			lb_count(st, LB_COUNT_record_bypassed);
 		return server;
 	}
-	rec.machine_id = svc->servers[server].machine_id;
+	rec.machine_id = s->svc->servers[server].machine_id;
 	rec.generation = st->machine_generation[rec.machine_id] & GENERATION_MASK;
-	rec.expires_s = lb_conn_record_expires_s(svc, now_ms);
-	switch (lb_persist_write(st->persist, key, client, (uint32_t)(now_ms / 1000), void_value,
-				 &rec)) {
+	rec.expires_s = lb_conn_record_expires_s(s->svc, s->now_ms);
+	switch (lb_persist_write(st->persist, s->record_key, &s->client,
+				 (uint32_t)(s->now_ms / 1000), void_value, &rec)) {
 	case LB_PERSIST_EVICTED:
 		lb_count(st, LB_COUNT_record_evicted);
 		lb_count(st, LB_COUNT_record_created);
@@ -63,7 +78,7 @@ static uint32_t pick_and_record(struct lb_steer *st, uint32_t slot, const struct
 		lb_count(st, LB_COUNT_record_created);
 		break;
 	case LB_PERSIST_LOST: /* the client's first packets on another worker were quicker */
-		if (judge(st, svc, &rec, &winner) != FOLLOW) {
+		if (judge(st, s->svc, &rec, &winner) != FOLLOW) {
 			lb_count(st, LB_COUNT_record_bypassed);
 			break;
 		}
@@ -73,35 +88,35 @@ static uint32_t pick_and_record(struct lb_steer *st, uint32_t slot, const struct
 	return server;
 }
 
-uint32_t lb_pick_server(struct lb_steer *st, uint32_t slot, const struct lb_addr *client,
+uint32_t lb_pick_server(struct lb_steer *st, uint32_t slot, const struct lb_key *key,
 			uint64_t now_ms)
 {
-	const struct lb_service *svc = st->services[slot];
+	struct search s = {
+		.st = st, .svc = st->services[slot], .flow = key, .slot = slot, .now_ms = now_ms};
 	uint32_t now_s = (uint32_t)(now_ms / 1000), server;
-	struct lb_addr masked;
 	struct lb_record rec;
-	uint64_t key;
 
-	if (svc->group_id == 0 || st->persist == NULL)
-		return schedule(st, slot, false);
-	masked = lb_addr_mask(client, svc->persist_len);
-	key = lb_persist_key(st->persist, svc->group_id, &masked);
-	if (!lb_persist_lookup(st->persist, key, now_s, &rec))
-		return pick_and_record(st, slot, &masked, key, now_ms, NULL);
-	switch (judge(st, svc, &rec, &server)) {
+	if (s.svc->group_id == 0 || st->persist == NULL)
+		return schedule(&s, false);
+	s.client = lb_key_src(key);
+	s.client = lb_addr_mask(&s.client, s.svc->persist_len);
+	s.record_key = lb_persist_key(st->persist, s.svc->group_id, &s.client);
+	if (!lb_persist_lookup(st->persist, s.record_key, now_s, &rec))
+		return pick_and_record(&s, NULL);
+	switch (judge(st, s.svc, &rec, &server)) {
 	case FOLLOW:
 		lb_count(st, LB_COUNT_record_hit);
-		lb_persist_refresh(st->persist, key, rec.machine_id, now_s,
-				   lb_conn_record_expires_s(svc, now_ms));
+		lb_persist_refresh(st->persist, s.record_key, rec.machine_id, now_s,
+				   lb_conn_record_expires_s(s.svc, now_ms));
 		return server;
 	case BYPASS:
-		server = schedule(st, slot, false);
+		server = schedule(&s, false);
 		if (server != UINT32_MAX)
 			lb_count(st, LB_COUNT_record_bypassed);
 		return server;
 	case IS_VOID:
 	default:
 		lb_count(st, LB_COUNT_record_void);
-		return pick_and_record(st, slot, &masked, key, now_ms, &rec);
+		return pick_and_record(&s, &rec);
 	}
 }

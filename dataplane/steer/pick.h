@@ -16,8 +16,8 @@
 
 #include "steer/conn.h"
 
-/* Index of a server of the service in `slot`. */
-uint32_t lb_pick_server(struct lb_steer *st, uint32_t slot, const struct lb_addr *client,
+/* Index of a server of the service in `slot` for the connection that begins with this packet. */
+uint32_t lb_pick_server(struct lb_steer *st, uint32_t slot, const struct lb_key *key,
 			uint64_t now_ms);
 
 #endif

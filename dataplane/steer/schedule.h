@@ -1,25 +1,37 @@
 /* schedule.h - whom a new client gets.
  *
  * Role     pure choice among a service's servers
- * Shape    functions over the immutable service, a bitmap of targets and 12 bytes of worker state
+ * Shape    functions over the immutable service, a bitmap of targets, the worker's own counts of
+ *          live connections and 12 bytes of worker state
  * Units    server indexes
  * Threads  pure; the state is the worker's
  * Memory   none
- * Limits   a pick walks each position of the cycle at most once; a service found without any
+ * Limits   a rotation walks each position of the cycle at most once. A hash asks at most
+ *          LB_SCHED_PROBES slots and then each server once. Least connections draws at most
+ *          2 * LB_SCHED_PROBES servers and then walks the cycle once. A service found without any
  *          eligible server is not walked again until a target or the service changes
  * Errors   UINT32_MAX: no server is eligible
  * Source   DESIGN 3.6: per worker, round robin counts differ by at most one; weighted equals the
- *          weights over each full cycle
+ *          weights over each full cycle. Least connections is the better of two choices (Azar et
+ *          al. 1999; Berenbrink et al. 2006): of n equal servers none has more than
+ *          log2(log2(n)) + 4 above the mean of a worker's own connections as they come, all but
+ *          surely, and twice that while as many go; of W workers together W times that. Hashes:
+ *          decision 0041
  * Tests    tests/unit/test_schedule.c
  */
 #ifndef LB_SCHEDULE_H
 #define LB_SCHEDULE_H
 
+#include "packet/packet.h"
 #include "steer/service_object.h"
+
+#define LB_SCHED_PROBES 64u
+
+struct lb_traffic_cell;
 
 /* Two bits per target: LB_TARGET_NEW, LB_TARGET_KEEP. */
 struct lb_target_map {
-	uint8_t *bits; /* LB_TARGETS_MAX / 4 bytes */
+	uint8_t *bits;    /* LB_TARGETS_MAX / 4 bytes */
 	uint32_t changes; /* moves on with each change */
 };
 
@@ -44,8 +56,15 @@ void lb_schedule_init(struct lb_schedule_state *st, const struct lb_service *svc
 /* Keeps the position when the service object is replaced by a newer one of the same service. */
 void lb_schedule_replace(struct lb_schedule_state *st, const struct lb_service *svc);
 
-/* `for_group`: eligibility by group_target_id (a new persistence record) instead of target_id. */
+/* What a choice may go by. */
+struct lb_schedule_request {
+	const struct lb_key *key; /* client to VIP */
+	const struct lb_target_map *targets;
+	const struct lb_traffic_cell *real_traffic; /* this worker's, by real id */
+	bool for_group; /* eligible is whose group_target_id is (a new record), not target_id */
+};
+
 uint32_t lb_schedule_pick(const struct lb_service *svc, struct lb_schedule_state *st,
-			  const struct lb_target_map *targets, bool for_group);
+			  const struct lb_schedule_request *rq);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "steer/maglev_table.h"
 #include "steer/service_object.h"
 
 static uint32_t gcd(uint32_t a, uint32_t b)
@@ -101,6 +102,17 @@ static int build_by_machine(const struct lb_service_params *params, uint32_t *ou
 	return 0;
 }
 
+static bool has_its_table(const struct lb_service_params *params)
+{
+	uint32_t divisor;
+
+	if (!lb_sched_has_table(params->scheduler))
+		return true;
+	if (params->maglev == NULL)
+		return sequence_length(params, &divisor) == 0;
+	return params->maglev->n_servers == params->n_servers;
+}
+
 static int check_params(const struct lb_service_params *params, struct lb_error *err)
 {
 	uint32_t divisor;
@@ -119,7 +131,9 @@ static int check_params(const struct lb_service_params *params, struct lb_error 
 		return lb_error_set(err, -E2BIG, "real_servers",
 				    "a service takes at most %u real servers",
 				    LB_SERVICE_SERVERS_MAX);
-	if (params->scheduler == LB_SCHED_WEIGHTED_ROUND_ROBIN &&
+	if (!has_its_table(params))
+		return lb_error_set(err, -EINVAL, "scheduler", "has no table of these servers");
+	if (lb_sched_has_cycle(params->scheduler) &&
 	    sequence_length(params, &divisor) > LB_SERVICE_SEQUENCE_MAX)
 		return lb_error_set(err, -E2BIG, "weight",
 				    "the weights add up to more than %u after their common divisor",
@@ -142,12 +156,14 @@ static void copy_head(struct lb_service *svc, const struct lb_service_params *pa
 	svc->persist_timeout_ms = params->persist_timeout_ms;
 	svc->n_servers = (uint32_t)params->n_servers;
 	svc->n_ports = (uint32_t)params->n_ports;
+	if (lb_sched_has_table(params->scheduler) && params->maglev != NULL)
+		svc->maglev = lb_maglev_ref(params->maglev);
 }
 
 int lb_service_build(const struct lb_service_params *params, struct lb_service **out,
 		     struct lb_error *err)
 {
-	bool weighted = params->scheduler == LB_SCHED_WEIGHTED_ROUND_ROBIN;
+	bool weighted = lb_sched_has_cycle(params->scheduler);
 	uint32_t divisor = 0, *sequence, *by_machine;
 	struct lb_service_server *servers;
 	struct lb_port_range *ports;
@@ -188,7 +204,7 @@ int lb_service_build(const struct lb_service_params *params, struct lb_service *
 	if (rc == 0 && weighted)
 		rc = build_sequence(params, divisor, sequence, n_sequence);
 	if (rc != 0) {
-		free(svc);
+		lb_service_free(svc);
 		return lb_error_set(err, rc, "", "no memory to order a service's servers");
 	}
 	*out = svc;
@@ -202,6 +218,8 @@ size_t lb_service_bytes(const struct lb_service *svc)
 
 void lb_service_free(struct lb_service *svc)
 {
+	if (svc != NULL)
+		lb_maglev_unref(svc->maglev);
 	free(svc);
 }
 

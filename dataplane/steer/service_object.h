@@ -32,6 +32,7 @@ struct lb_service {
 	const struct lb_service_server *servers; /* in document order */
 	const uint32_t *by_machine;		 /* server indexes sorted by machine id */
 	const struct lb_port_range *ports;
+	struct lb_maglev *maglev; /* one owner is this object; NULL: the scheduler has none */
 	size_t bytes;
 };
 

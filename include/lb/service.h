@@ -20,6 +20,7 @@
 #include "lb/addr.h"
 #include "lb/error.h"
 #include "lb/limits.h"
+#include "lb/maglev.h"
 
 enum lb_forwarding {
 	LB_FORWARD_FULLNAT,
@@ -30,6 +31,10 @@ enum lb_forwarding {
 enum lb_scheduler {
 	LB_SCHED_ROUND_ROBIN,
 	LB_SCHED_WEIGHTED_ROUND_ROBIN,
+	LB_SCHED_MAGLEV,      /* by the hash of the 5-tuple */
+	LB_SCHED_SOURCE_HASH, /* by the hash of the client's address */
+	LB_SCHED_LEAST_CONNECTIONS,
+	LB_SCHED_WEIGHTED_LEAST_CONNECTIONS,
 	LB_SCHED_N,
 };
 
@@ -72,7 +77,22 @@ struct lb_service_params {
 	size_t n_ports;
 	const struct lb_service_server *servers;
 	size_t n_servers;
+	/* maglev and source_hash: the table of these servers, of which the object becomes an owner;
+	 * NULL when none of them has a weight. Otherwise not looked at. */
+	struct lb_maglev *maglev;
 };
+
+static inline bool lb_sched_has_table(enum lb_scheduler scheduler)
+{
+	return scheduler == LB_SCHED_MAGLEV || scheduler == LB_SCHED_SOURCE_HASH;
+}
+
+/* Has a cycle in which each server has turns in proportion to its weight. */
+static inline bool lb_sched_has_cycle(enum lb_scheduler scheduler)
+{
+	return scheduler == LB_SCHED_WEIGHTED_ROUND_ROBIN ||
+	       scheduler == LB_SCHED_WEIGHTED_LEAST_CONNECTIONS;
+}
 
 struct lb_service;
 
@@ -84,7 +104,7 @@ int lb_service_build(const struct lb_service_params *params, struct lb_service *
  * together may take LB_SERVICE_ENTRIES_MAX. */
 uint32_t lb_service_table_entries(const struct lb_port_range *ports, size_t n_ports);
 
-/* Bytes of heap that the object holds, for the memory budget. */
+/* Bytes of heap that the object holds, for the memory budget; without the table it may share. */
 size_t lb_service_bytes(const struct lb_service *svc);
 
 /* NULL is allowed. Only when no worker can still read it. */

@@ -153,7 +153,7 @@ static void act_service(struct stage *s)
 		.protocol = slot & 2 ? IPPROTO_UDP : IPPROTO_TCP,
 		.first_port = PORTS[how & 3],
 		.forwarding = how & 4 ? LB_FORWARD_NAT : LB_FORWARD_FULLNAT,
-		.scheduler = how & 8 ? LB_SCHED_WEIGHTED_ROUND_ROBIN : LB_SCHED_ROUND_ROBIN,
+		.scheduler = (enum lb_scheduler)(((what >> 3 & 6) | (how >> 3 & 1)) % LB_SCHED_N),
 		.no_server_action = how & 16 ? LB_NO_SERVER_REJECT : LB_NO_SERVER_DROP,
 		.group_id = how & 32 ? (uint16_t)(1 + (how >> 7)) : 0,
 		.idle_timeout_ms = 60000,

@@ -116,6 +116,19 @@ void world_close(struct world *w)
 	lb_route_table_free(w->routes);
 }
 
+static struct lb_maglev *make_table(const struct world_service *s, bool is_v6)
+{
+	struct lb_maglev_server list[WORLD_REALS];
+	struct lb_maglev *table;
+	uint32_t size = lb_maglev_size(0, s->n_servers);
+
+	for (uint32_t i = 0; i < s->n_servers; i++) {
+		list[i].addr = server_addr(s->first_server + i, is_v6);
+		list[i].weight = s->weights != NULL ? s->weights[i] : 1;
+	}
+	return lb_maglev_build(list, s->n_servers, size, &table) == 0 ? table : NULL;
+}
+
 void world_service(struct world *w, const struct world_service *s)
 {
 	struct lb_port_range ports = {s->first_port,
@@ -154,8 +167,11 @@ void world_service(struct world *w, const struct world_service *s)
 			.weight = s->weights != NULL ? s->weights[i] : 1,
 		};
 	}
+	if (lb_sched_has_table(s->scheduler))
+		params.maglev = make_table(s, is_v6);
 	if (lb_service_build(&params, &w->services[w->n_services], &err) != 0)
 		give_up("world: %s: %s", err.where, err.what);
+	lb_maglev_unref(params.maglev);
 	world_command(w, LB_CMD_SERVICE, s->slot, w->services[w->n_services++], 0);
 }
 
