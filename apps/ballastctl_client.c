@@ -117,7 +117,8 @@ static void explain_curl(const struct lb_ctl_client *client, CURLcode code)
 		snprintf(text, sizeof(text), "no whole answer within %ld s", client->timeout_s);
 		complain(client, text);
 		break;
-	case CURLE_WRITE_ERROR:
+	case CURLE_FILESIZE_EXCEEDED: /* announced */
+	case CURLE_WRITE_ERROR:       /* or on the way */
 		snprintf(text, sizeof(text), "the answer is larger than %zu MiB, or memory is out",
 			 LB_CTL_ANSWER_MAX_BYTES >> 20);
 		complain(client, text);
@@ -240,6 +241,7 @@ static CURLcode perform(const struct lb_ctl_client *client, const struct lb_ctl_
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, client->timeout_s);
+	curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)LB_CTL_ANSWER_MAX_BYTES);
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXACT_MAX 9007199254740992.0 /* 2^53: past it a double skips integers */
+/* Past 15 digits cJSON prints a rounded number, past 2^53 a double holds one. */
+#define EXACT_MAX 1e15
 
 /* The numbers of a text, in its order. */
 struct number_cursor {

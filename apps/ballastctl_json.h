@@ -1,7 +1,7 @@
 /* ballastctl_json.h - the daemon's answers as cJSON trees with exact 64-bit counters.
  *
  * Role     text -> tree, and questions to a tree that need no checking of their own
- * Shape    cJSON; a number past 2^53 is kept as it was written (cJSON_Raw)
+ * Shape    cJSON; a number of 16 digits is kept as it was written (cJSON_Raw)
  * Threads  any
  * Memory   the tree is the caller's (cJSON_Delete)
  * Limits   nesting as cJSON has it (1000)

@@ -41,14 +41,19 @@ void lb_ctl_put_law(const struct lb_ctl_view *view, const cJSON *stats)
 		if (info != NULL)
 			sum[info->kind] += lb_ctl_json_value(counter);
 	}
+	if (lb_ctl_json_get(stats, "imbalance") == NULL) {
+		fputs("the daemon does not say whether every packet is accounted for\n", view->out);
+		return;
+	}
 	if (view->use_color)
 		fputs(imbalance == 0 ? "\033[32m" : "\033[31m", view->out);
 	if (imbalance == 0)
 		fputs("every packet is accounted for", view->out);
 	else if (imbalance > 0)
-		put_count(view, "", (uint64_t)imbalance, " packets are missing");
+		put_count(view, "packets missing or under way: ", (uint64_t)imbalance, "");
 	else
-		put_count(view, "", (uint64_t)-imbalance, " packets more went out than came in");
+		put_count(view, "packets that went out and never came in: ", (uint64_t)-imbalance,
+			  "");
 	if (view->use_color)
 		fputs("\033[0m", view->out);
 	put_count(view, ": ", sum[LB_COUNTER_IN], " in");
@@ -56,8 +61,8 @@ void lb_ctl_put_law(const struct lb_ctl_view *view, const cJSON *stats)
 	put_count(view, " + ", sum[LB_COUNTER_GAUGE_OUT], " held");
 	put_count(view, " + ", sum[LB_COUNTER_DROP], " dropped");
 	if (imbalance != 0)
-		fprintf(view->out, " %c %.0f", imbalance > 0 ? '+' : '-',
-			imbalance > 0 ? imbalance : -imbalance);
+		put_count(view, imbalance > 0 ? " + " : " - ",
+			  (uint64_t)(imbalance > 0 ? imbalance : -imbalance), "");
 	fputc('\n', view->out);
 }
 
@@ -220,7 +225,7 @@ static void put_readiness(const struct lb_ctl_view *view, const cJSON *status)
 	if (view->use_color)
 		fputs("\033[0m", view->out);
 	if (n_checking > 0)
-		put_count(view, ", ", n_checking, " probes have no verdict yet");
+		put_count(view, ", probes without a verdict: ", n_checking, "");
 	fputc('\n', view->out);
 	put_line(view, "configuration       ", lb_ctl_json_str(status, "etag"));
 	put_count(view, "generation          ", generation, "");
@@ -228,6 +233,18 @@ static void put_readiness(const struct lb_ctl_view *view, const cJSON *status)
 		fputs(", acknowledged by every worker\n", view->out);
 	else
 		put_count(view, ", acknowledged by every worker up to ", acked, "\n");
+}
+
+/* From a probe's verdict to the last worker's acknowledgement. */
+static void put_latency(const struct lb_ctl_view *view, const cJSON *status)
+{
+	const cJSON *latency = lb_ctl_json_get(status, "verdict_to_ack");
+
+	if (lb_ctl_json_u64(latency, "n") == 0)
+		return;
+	put_count(view, "verdict to workers  ", lb_ctl_json_u64(latency, "median_us"), " us");
+	put_count(view, " (median), ", lb_ctl_json_u64(latency, "max_us"), " us (max)");
+	put_count(view, " of ", lb_ctl_json_u64(latency, "n"), "\n");
 }
 
 static void put_connections(const struct lb_ctl_view *view, const cJSON *status, const cJSON *stats)
@@ -290,6 +307,7 @@ int lb_ctl_show_status(const struct lb_ctl_view *view, const cJSON *status, cons
 	put_readiness(view, status);
 	put_tally(view, "virtual services    ", lb_ctl_json_get(status, "virtual_services"));
 	put_tally(view, "real servers        ", lb_ctl_json_get(status, "real_servers"));
+	put_latency(view, status);
 	put_connections(view, status, stats);
 	fputc('\n', view->out);
 	rc = interfaces_table(view, lb_ctl_json_get(status, "interfaces"));
