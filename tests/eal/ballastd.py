@@ -63,6 +63,8 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class Ballastd:
+    started = []
+
     def __init__(self, program, folder, config=None, args=()):
         self.folder = folder
         self.socket = os.path.join(folder, "api.sock")
@@ -75,6 +77,7 @@ class Ballastd:
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=self.log, cwd=folder, text=True
         )
+        Ballastd.started.append(self.process)
 
     def ask(self, method, path, body=None, headers=None):
         """(status, headers, parsed body or text)"""
@@ -123,6 +126,15 @@ class Ballastd:
     def kill(self):
         self.process.kill()
         self.process.communicate()
+
+    @classmethod
+    def kill_all(cls):
+        """What a failed test left running."""
+        for process in cls.started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+        cls.started.clear()
 
     def text_of_log(self):
         self.log.seek(0)

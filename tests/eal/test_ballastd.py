@@ -325,4 +325,6 @@ for number, test in enumerate(TESTS, 1):
         failed += 1
         print("not ok %d %s" % (number, test.__name__), flush=True)
         print("# %s" % repr(error)[:2000].replace("\n", "\n# "), flush=True)
+    finally:
+        Ballastd.kill_all()
 sys.exit(failed > 0)
