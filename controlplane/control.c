@@ -216,6 +216,7 @@ static int create_parts(struct lb_control *ctl, struct lb_error *err)
 						     .state_dir = ctl->params.state_dir,
 						     .events = lb_control_netlink_events(ctl)};
 	struct lb_reconcile_params reconcile = {.next_hop_of = lb_kernel_path_next_hop_of,
+						.is_on_link = lb_kernel_path_is_on_link,
 						.has_neighbor_discovery = true};
 	int rc = lb_kernel_path_open(&kernel, &ctl->kernel, err);
 

@@ -371,6 +371,13 @@ uint32_t lb_kernel_path_next_hop_of(void *ctx, const struct lb_addr *addr)
 	return lb_netlink_next_hop_of(kp->netlink, addr);
 }
 
+bool lb_kernel_path_is_on_link(void *ctx, const struct lb_addr *addr)
+{
+	const struct lb_kernel_path *kp = ctx;
+
+	return lb_netlink_is_on_link(kp->netlink, addr);
+}
+
 void lb_kernel_path_resolve(struct lb_kernel_path *kp, uint32_t next_hop)
 {
 	lb_netlink_resolve(kp->netlink, next_hop);

@@ -62,6 +62,7 @@ bool lb_kernel_path_punt(struct lb_kernel_path *kp, struct lb_dataplane *dp);
 
 /* Questions to netlink, in the form that reconcile asks them. */
 uint32_t lb_kernel_path_next_hop_of(void *kp, const struct lb_addr *addr);
+bool lb_kernel_path_is_on_link(void *kp, const struct lb_addr *addr);
 void lb_kernel_path_resolve(struct lb_kernel_path *kp, uint32_t next_hop);
 void lb_kernel_path_link(const struct lb_kernel_path *kp, uint32_t iface, struct lb_link *out);
 void lb_kernel_path_set_mac(struct lb_kernel_path *kp, uint32_t iface, const uint8_t mac[6]);

@@ -210,6 +210,13 @@ uint32_t lb_netlink_next_hop_of(const struct lb_netlink *nl, const struct lb_add
 	return lb_paths_next_hop_of(nl->paths, addr);
 }
 
+bool lb_netlink_is_on_link(const struct lb_netlink *nl, const struct lb_addr *addr)
+{
+	const struct lb_path_hop *hop = lb_paths_hop(nl->paths, lb_netlink_next_hop_of(nl, addr));
+
+	return hop == NULL || lb_addr_equal(&hop->addr, addr);
+}
+
 struct lb_next_hop lb_netlink_next_hop(const struct lb_netlink *nl, uint32_t id)
 {
 	const struct lb_path_hop *hop = lb_paths_hop(nl->paths, id);

@@ -109,6 +109,8 @@ int lb_netlink_set_destinations(struct lb_netlink *nl, const struct lb_addr *add
 
 /* Next hop id towards a destination of the set; LB_NEXT_HOP_NONE: no route. */
 uint32_t lb_netlink_next_hop_of(const struct lb_netlink *nl, const struct lb_addr *addr);
+/* Is that next hop the destination itself? True also while there is none. */
+bool lb_netlink_is_on_link(const struct lb_netlink *nl, const struct lb_addr *addr);
 
 /* The state of an id now; resolved = 0 for unknown ids. */
 struct lb_next_hop lb_netlink_next_hop(const struct lb_netlink *nl, uint32_t id);

@@ -54,6 +54,19 @@ int lb_plan_hop_machines(const struct lb_reconcile *r, const uint32_t *machine_h
 	return ret;
 }
 
+/* The destination is reached by another machine's next hop. */
+static bool is_via_gateway(const struct lb_reconcile *r, const struct lb_addr *addr, uint32_t hop)
+{
+	const struct lb_endpoint_key *key;
+
+	if (hop == LB_NEXT_HOP_NONE)
+		return false;
+	if (r->params.next_hop_of != NULL)
+		return r->params.is_on_link != NULL && !r->params.is_on_link(r->params.ctx, addr);
+	key = lb_ids_key(r->reg.of[LB_ID_NEXT_HOP], hop);
+	return !lb_addr_equal(&key->addr, addr);
+}
+
 static struct lb_real real_value(const struct lb_reconcile *r, const uint32_t *machine_hops,
 				 uint32_t id)
 {
@@ -70,6 +83,7 @@ static struct lb_real real_value(const struct lb_reconcile *r, const uint32_t *m
 	real.in_use = 1;
 	real.machine_id = lb_ids_find(r->reg.of[LB_ID_MACHINE], &key->addr);
 	real.next_hop = machine_hops[real.machine_id];
+	real.via_gateway = is_via_gateway(r, &key->addr, real.next_hop);
 	return real;
 }
 

@@ -40,6 +40,8 @@ struct lb_reconcile_params {
 	 * addresses of a configuration before lb_reconcile_config gets it. NULL: interface
 	 * addresses, gateways and `neighbors` of the configuration decide all that. */
 	uint32_t (*next_hop_of)(void *ctx, const struct lb_addr *addr);
+	/* With `next_hop_of`: is that next hop the destination itself? NULL: it always is. */
+	bool (*is_on_link)(void *ctx, const struct lb_addr *addr);
 	void *ctx;
 	/* A next hop that does not resolve counts as down, one not heard of yet as checking. */
 	bool has_neighbor_discovery;

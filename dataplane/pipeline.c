@@ -132,7 +132,8 @@ static void look_up(struct lb_steer *st, struct lb_burst *b)
  *                       connections, records, learnt next hops
  * May end packets with  PUNT, HAND_OVER, drop_no_connection, drop_no_server, drop_table_full,
  *                       drop_nat_exhausted, drop_family_mismatch, drop_next_hop_full,
- *                       drop_icmp_no_connection, drop_icmp_malformed; TX of a reset or ICMP error
+ *                       drop_not_on_link, drop_icmp_no_connection, drop_icmp_malformed; TX of a
+ *                       reset or ICMP error
  * Prefetches            service objects, servers, next hops and traffic of known connections */
 static void pass_choose(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now_ms)
 {
@@ -184,8 +185,13 @@ static void deliver(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 {
 	const struct lb_steer *st = &pl->steer;
 	const struct lb_next_hop *nh = lb_next_hop_get(st->next_hops, p->next_hop);
+	bool is_routed = !lb_forwarding_is_one_way(p->forwarding);
 
-	if (!lb_rewrite_ttl(p)) {
+	if (p->forwarding == LB_FORWARD_DSR && st->reals[p->real_id].via_gateway != 0) {
+		lb_pkt_drop(p, LB_COUNT_drop_not_on_link);
+		return;
+	}
+	if (is_routed && !lb_rewrite_ttl(p)) {
 		lb_refuse(pl, p, LB_COUNT_drop_ttl_expired, &st->services[p->service]->vip,
 			  LB_ICMP_TTL_EXCEEDED, now_ms);
 		return;
@@ -195,9 +201,9 @@ static void deliver(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 		lb_pkt_drop(p, LB_COUNT_drop_next_hop_unresolved);
 		return;
 	}
-	if (p->kind == LB_PKT_FLOW)
+	if (is_routed && p->kind == LB_PKT_FLOW)
 		lb_rewrite_flow(p);
-	else
+	else if (is_routed)
 		rewrite_error(p);
 	lb_rewrite_link(p, nh->mac, st->ifaces[nh->iface].mac);
 	p->out_iface = nh->iface;
@@ -207,7 +213,8 @@ static void deliver(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 /* The packet as it leaves.
  * Reads                 next_hop, the new addresses and ports; next hops, interfaces
  * Writes                the frame, out_iface, verdict
- * May end packets with  TX, drop_ttl_expired, drop_next_hop_unresolved; TX of an ICMP error
+ * May end packets with  TX, drop_ttl_expired, drop_next_hop_unresolved, drop_not_on_link; TX of an
+ *                       ICMP error
  * Prefetches            nothing: choose has */
 static void pass_deliver(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now_ms)
 {
@@ -228,7 +235,8 @@ static void account_traffic(struct lb_steer *st, const struct lb_pkt *p)
 		lb_add(p->is_reply ? &cells[i]->bytes_out : &cells[i]->bytes_in, p->len);
 	}
 	if (p->kind == LB_PKT_ICMP_ERROR)
-		lb_count(st, LB_COUNT_icmp_translated);
+		lb_count(st, lb_forwarding_is_one_way(p->forwarding) ? LB_COUNT_icmp_passed_on
+								     : LB_COUNT_icmp_translated);
 	if ((p->tcp_flags & LB_TCP_RST) != 0)
 		lb_count(st, LB_COUNT_tcp_rst_seen);
 }

@@ -173,6 +173,7 @@ static void plan(const struct lb_steer *st, struct lb_pkt *p, const struct lb_co
 	p->new_dport_be = t.dport_be;
 	p->service = conn->service;
 	p->is_reply = lb_conn_is_reply(conn);
+	p->forwarding = p->is_reply ? (uint8_t)LB_FORWARD_NAT : conn->fwd.forwarding;
 	p->next_hop = p->is_reply ? conn->client_next_hop : st->reals[p->real_id].next_hop;
 }
 

@@ -158,6 +158,14 @@ static void fill_service_group(struct lb_draft *d, struct lb_cfg_service *svc, c
 	fill_group(group, &lb_schema_persistence, own);
 }
 
+static uint32_t default_idle_s(const struct lb_cfg_service *svc)
+{
+	if (svc->protocol != IPPROTO_TCP)
+		return LB_CFG_IDLE_UDP_S;
+	return lb_forwarding_is_one_way((uint8_t)svc->forwarding) ? LB_CFG_IDLE_ONE_WAY_TCP_S
+								  : LB_CFG_IDLE_TCP_S;
+}
+
 static int fill_service(struct lb_draft *d, struct lb_cfg_service *svc, const cJSON *item,
 			uint32_t idx)
 {
@@ -182,8 +190,7 @@ static int fill_service(struct lb_draft *d, struct lb_cfg_service *svc, const cJ
 	svc->advertise = (enum lb_advertise)lb_schema_word(schema, item, "advertise");
 	svc->idle_timeout_s = (uint32_t)lb_schema_int(schema, item, "idle_timeout_s");
 	if (svc->idle_timeout_s == 0)
-		svc->idle_timeout_s = svc->protocol == IPPROTO_TCP ? LB_CFG_IDLE_TCP_S
-								   : LB_CFG_IDLE_UDP_S;
+		svc->idle_timeout_s = default_idle_s(svc);
 	svc->nat_source = refer(d, &d->nat_sources, item, idx, "nat_source");
 	fill_service_group(d, svc, item, idx);
 	return fill_service_pool(d, svc, item, idx);

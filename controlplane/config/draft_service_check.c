@@ -97,6 +97,34 @@ static void check_probe_ports(struct lb_draft *d, uint32_t idx, const struct poo
 	}
 }
 
+/* The packet keeps the port that the client asked for: a real server cannot have another. */
+static void check_server_ports(struct lb_draft *d, uint32_t idx)
+{
+	const struct lb_cfg_service *svc = &d->cfg->services[idx];
+	const struct lb_cfg_pool *pool = &d->cfg->pools[svc->pool];
+	char where[LB_ERROR_WHERE_MAX];
+
+	if (!lb_forwarding_is_one_way((uint8_t)svc->forwarding))
+		return;
+	for (uint32_t r = 0; r < pool->n_reals; r++) {
+		uint16_t port = pool->reals[r].port;
+
+		if (port == 0 || (svc->n_ports == 1 && svc->ports[0].first == port &&
+				  svc->ports[0].last == port))
+			continue;
+		if (pool->is_inline)
+			lb_draft_real_place(d, svc->pool, r, "/port", where);
+		else
+			lb_draft_service_place(idx, "/server_pool", where);
+		lb_error_list_add(d->errors, where,
+				  "the real server \"%s\" has port %u, but this forwarding mode "
+				  "leaves packets as they are: the port must be the virtual "
+				  "service's only one or be left out",
+				  pool->reals[r].name, port);
+		return;
+	}
+}
+
 static void check_pool(struct lb_draft *d, uint32_t idx, const struct pool_facts *facts)
 {
 	const struct lb_cfg_service *svc = &d->cfg->services[idx];
@@ -106,6 +134,7 @@ static void check_pool(struct lb_draft *d, uint32_t idx, const struct pool_facts
 
 	check_families(d, idx, facts);
 	check_probe_ports(d, idx, facts);
+	check_server_ports(d, idx);
 	if (svc->scheduler == LB_SCHED_WEIGHTED_ROUND_ROBIN &&
 	    facts->weights > LB_SERVICE_SEQUENCE_MAX)
 		lb_error_list_add(

@@ -55,6 +55,34 @@ static void warn_nat(struct lb_draft *d, uint32_t idx)
 		}
 }
 
+/* dsr changes link-layer addresses only: a real server behind a gateway is never reached. */
+static void warn_dsr(struct lb_draft *d, uint32_t idx)
+{
+	const struct lb_cfg_service *svc = &d->cfg->services[idx];
+	const struct lb_cfg_pool *pool = &d->cfg->pools[svc->pool];
+	const struct lb_cfg_node *node = &d->cfg->node;
+	char where[LB_ERROR_WHERE_MAX], address[LB_ADDR_TEXT_MAX];
+
+	if (svc->forwarding != LB_FORWARD_DSR)
+		return;
+	for (uint32_t r = 0; r < pool->n_reals; r++) {
+		bool is_on_link = node->n_interfaces == 0;
+
+		for (uint32_t i = 0; i < node->n_interfaces; i++)
+			for (uint32_t a = 0; a < node->interfaces[i].n_addresses; a++)
+				is_on_link |= lb_prefix_contains(&node->interfaces[i].addresses[a],
+								 &pool->reals[r].address);
+		if (is_on_link)
+			continue;
+		lb_error_list_add(d->warnings, lb_draft_service_place(idx, "/forwarding", where),
+				  "dsr reaches real servers on the link only; \"%s\" at %s is "
+				  "on no interface's subnet",
+				  pool->reals[r].name,
+				  lb_addr_format(&pool->reals[r].address, address));
+		return;
+	}
+}
+
 static void warn_empty(struct lb_draft *d, uint32_t idx)
 {
 	const struct lb_cfg_service *svc = &d->cfg->services[idx];
@@ -92,6 +120,7 @@ void lb_draft_warn(struct lb_draft *d)
 			continue;
 		warn_weights(d, s);
 		warn_nat(d, s);
+		warn_dsr(d, s);
 		warn_empty(d, s);
 	}
 }

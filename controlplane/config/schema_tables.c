@@ -636,12 +636,13 @@ static const struct lb_schema schema_virtual_service_health_monitors = {
 static const char *const words_virtual_service_forwarding[] = {
 	"fullnat",
 	"nat",
+	"dsr",
 };
 
 static const struct lb_schema schema_virtual_service_forwarding = {
 	.type = LB_SCHEMA_STRING,
 	.words = words_virtual_service_forwarding,
-	.n_words = 2,
+	.n_words = 3,
 };
 
 static const struct lb_schema schema_virtual_service_nat_source = {

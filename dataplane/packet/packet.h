@@ -92,6 +92,7 @@ struct lb_pkt {
 	bool is_handed;  /* another worker handed it over; set by the maker of the view */
 	uint8_t out_iface;
 	uint8_t is_reply;     /* travels from the server to the client */
+	uint8_t forwarding;   /* enum lb_forwarding of its connection; of replies LB_FORWARD_NAT */
 	uint16_t drop_reason; /* enum lb_counter */
 	uint16_t owner;       /* worker, for HAND_OVER */
 	uint32_t next_hop;    /* id */

@@ -81,6 +81,11 @@ void lb_conn_translation(const struct lb_steer *st, const struct lb_conn *conn, 
 		return;
 	}
 	lb_conn_key(conn, is_v6, &key);
+	if (lb_conn_is_one_way(conn)) {
+		*out = (struct lb_tuple){lb_key_src(&key), lb_key_dst(&key), lb_key_sport(&key),
+					 lb_key_dport(&key)};
+		return;
+	}
 	out->dst = st->reals[conn->fwd.real_id].addr;
 	out->dport_be = st->reals[conn->fwd.real_id].port_be;
 	if (out->dport_be == 0)
@@ -105,6 +110,8 @@ bool lb_conn_peer_key(const struct lb_steer *st, const struct lb_conn *conn, boo
 {
 	struct lb_tuple t;
 
+	if (lb_conn_is_one_way(conn))
+		return false;
 	if (lb_conn_is_reply(conn)) {
 		if (service_of(st, conn) == NULL)
 			return false;
@@ -215,6 +222,9 @@ bool lb_conn_may_reopen(const struct lb_steer *st, const struct lb_conn *conn)
 void lb_conn_track(struct lb_steer *st, struct lb_conn *conn, bool is_v6, uint8_t tcp_flags,
 		   uint64_t now_ms)
 {
+	enum lb_tcp_side side = lb_conn_is_one_way(conn) ? LB_TCP_CLIENT_ALONE
+				: lb_conn_is_reply(conn) ? LB_TCP_SERVER
+							 : LB_TCP_CLIENT;
 	uint16_t tick = lb_tick(now_ms);
 	enum lb_tcp_state next;
 	struct lb_conn *peer;
@@ -223,7 +233,7 @@ void lb_conn_track(struct lb_steer *st, struct lb_conn *conn, bool is_v6, uint8_
 		conn->last_tick = tick;
 	if (!is_tcp(conn))
 		return;
-	next = lb_tcp_next((enum lb_tcp_state)conn->state, lb_conn_is_reply(conn), tcp_flags);
+	next = lb_tcp_next((enum lb_tcp_state)conn->state, side, tcp_flags);
 	if (next == conn->state)
 		return;
 	conn->state = (uint8_t)(next & 0xfu);
@@ -410,6 +420,22 @@ static bool keep_source(struct lb_steer *st, const struct lb_conn_request *rq,
 	return true;
 }
 
+static struct lb_conn *insert_forward(struct lb_steer *st, const struct lb_conn_request *rq,
+				      const struct lb_conn *fwd_like, uint64_t now_ms)
+{
+	bool is_tcp_key = lb_key_proto(rq->key) == IPPROTO_TCP;
+	struct lb_conn *conn = insert(st, rq->key, rq->hash,
+				      is_tcp_key ? LB_CONN_TCP_FWD : LB_CONN_UDP_FWD, now_ms);
+
+	if (conn == NULL)
+		return NULL;
+	conn->service = fwd_like->service;
+	conn->service_epoch = fwd_like->service_epoch;
+	conn->client_next_hop = fwd_like->client_next_hop;
+	conn->fwd = fwd_like->fwd;
+	return conn;
+}
+
 /* Inserts the reverse entry first: the caller gets a pointer to the forward one, which must be
  * the last that is inserted. */
 static struct lb_conn *insert_pair(struct lb_steer *st, const struct lb_conn_request *rq,
@@ -436,19 +462,43 @@ static struct lb_conn *insert_pair(struct lb_steer *st, const struct lb_conn_req
 		conn->rev.client_be[0] = lb_addr_v4(&client);
 	rev_set_server(conn, is_v6, fwd_like->fwd.real_id, fwd_like->fwd.real_epoch);
 
-	conn = insert(st, rq->key, rq->hash, is_tcp_key ? LB_CONN_TCP_FWD : LB_CONN_UDP_FWD,
-		      now_ms);
+	conn = insert_forward(st, rq, fwd_like, now_ms);
 	if (conn == NULL) {
 		conn = lb_conn_lookup(st->conn_table, rev_key, rev_hash);
 		assert(conn != NULL);
 		remove_entry(st, conn, is_v6);
 		return NULL;
 	}
-	conn->service = fwd_like->service;
-	conn->service_epoch = fwd_like->service_epoch;
-	conn->client_next_hop = fwd_like->client_next_hop;
-	conn->fwd = fwd_like->fwd;
 	return conn;
+}
+
+/* The replies' key, and in `like` what fullnat makes of the source. 0: no reason against it. */
+static enum lb_counter plan_replies(struct lb_steer *st, const struct lb_conn_request *rq,
+				    struct lb_conn *like, struct lb_key *rev)
+{
+	const struct lb_real *real = &st->reals[rq->real_id];
+	struct lb_tuple to_server = {.dst = real->addr, .dport_be = real->port_be};
+
+	if (lb_addr_is_v4(&real->addr) == rq->key->is_v6)
+		return LB_COUNT_drop_family_mismatch;
+	if (to_server.dport_be == 0)
+		to_server.dport_be = lb_key_dport(rq->key);
+	if (like->fwd.forwarding != LB_FORWARD_FULLNAT)
+		return keep_source(st, rq, &to_server, rev) ? 0 : LB_COUNT_drop_nat_exhausted;
+	like->fwd.nat_addr_id = pick_source(st, rq, &to_server, rev);
+	like->fwd.nat_port_be = to_server.sport_be;
+	return like->fwd.nat_addr_id != 0 ? 0 : LB_COUNT_drop_nat_exhausted;
+}
+
+/* The frame leaves as it came, so the server has to be the next hop. 0: no reason against it. */
+static enum lb_counter refuse_one_way(const struct lb_conn_request *rq,
+				      const struct lb_service *svc, const struct lb_real *real)
+{
+	if (svc->forwarding != LB_FORWARD_DSR)
+		return 0;
+	if (lb_addr_is_v4(&real->addr) == rq->key->is_v6)
+		return LB_COUNT_drop_family_mismatch;
+	return real->via_gateway != 0 ? LB_COUNT_drop_not_on_link : 0;
 }
 
 struct lb_conn *lb_conn_open(struct lb_steer *st, const struct lb_conn_request *rq, uint64_t now_ms,
@@ -456,33 +506,24 @@ struct lb_conn *lb_conn_open(struct lb_steer *st, const struct lb_conn_request *
 {
 	const struct lb_service *svc = st->services[rq->slot];
 	const struct lb_real *real = &st->reals[rq->real_id];
+	bool is_one_way = lb_forwarding_is_one_way(svc->forwarding);
 	struct lb_conn like = {.service = (uint16_t)rq->slot,
 			       .service_epoch = svc->epoch,
 			       .client_next_hop = (uint16_t)rq->client_next_hop};
-	struct lb_tuple to_server = {.dst = real->addr, .dport_be = real->port_be};
 	struct lb_key rev;
 	struct lb_conn *conn;
 
-	*reason = LB_COUNT_drop_family_mismatch;
-	if (lb_addr_is_v4(&real->addr) == rq->key->is_v6)
-		return NULL;
-	if (to_server.dport_be == 0)
-		to_server.dport_be = lb_key_dport(rq->key);
 	like.fwd.real_id = rq->real_id;
 	like.fwd.real_epoch = real->epoch;
-	*reason = LB_COUNT_drop_nat_exhausted;
-	if (svc->forwarding == LB_FORWARD_FULLNAT) {
-		like.fwd.nat_addr_id = pick_source(st, rq, &to_server, &rev);
-		if (like.fwd.nat_addr_id == 0)
-			return NULL;
-		like.fwd.nat_port_be = to_server.sport_be;
-	} else if (!keep_source(st, rq, &to_server, &rev)) {
+	like.fwd.forwarding = svc->forwarding;
+	*reason = is_one_way ? refuse_one_way(rq, svc, real) : plan_replies(st, rq, &like, &rev);
+	if (*reason != 0)
 		return NULL;
-	}
 	*reason = LB_COUNT_drop_table_full;
 	if (st->conns >= st->conns_max && !evict_any(st, rq->key->is_v6, rq->hash, now_ms))
 		return NULL;
-	conn = insert_pair(st, rq, &like, &rev, now_ms);
+	conn = is_one_way ? insert_forward(st, rq, &like, now_ms)
+			  : insert_pair(st, rq, &like, &rev, now_ms);
 	if (conn == NULL)
 		return NULL;
 	set_conns(st, st->conns + 1);

@@ -1,9 +1,10 @@
-/* conn.h - a connection: its two entries, its life and its end.
+/* conn.h - a connection: its entries, its life and its end.
  *
- * Role     opens, tracks, ages and removes the pair of entries of a NAT connection
+ * Role     opens, tracks, ages and removes the pair of entries of a NAT connection, and the one
+ *          entry of a connection whose replies do not come through Ballast
  * Shape    functions over the worker's tables (struct lb_steer), one noun above conn_table.h. The
  *          forward entry stands for the connection: it counts, ages and names the server; the
- *          reverse entry goes with it
+ *          reverse entry, where there is one, goes with it
  * Units    ms since the worker started, ticks in entries
  * Threads  owner worker only
  * Memory   none of its own
@@ -106,7 +107,7 @@ struct lb_conn_request {
 	uint32_t client_next_hop;
 };
 
-/* Opens a connection: picks the NAT source, inserts both entries, evicts where the limits above
+/* Opens a connection: picks the NAT source, inserts its entries, evicts where the limits above
  * allow it. Returns the forward entry; NULL: *reason says why. */
 struct lb_conn *lb_conn_open(struct lb_steer *st, const struct lb_conn_request *rq, uint64_t now_ms,
 			     enum lb_counter *reason);
@@ -121,6 +122,12 @@ static inline bool lb_conn_is_reply(const struct lb_conn *conn)
 	return conn->kind == LB_CONN_TCP_REV || conn->kind == LB_CONN_UDP_REV;
 }
 
+/* Only the client's packets pass: no reverse entry. */
+static inline bool lb_conn_is_one_way(const struct lb_conn *conn)
+{
+	return !lb_conn_is_reply(conn) && lb_forwarding_is_one_way(conn->fwd.forwarding);
+}
+
 /* May a client's new SYN with this 5-tuple end the old connection? Yes once it is closing, and
  * while a server that takes nobody any more has not answered it. */
 bool lb_conn_may_reopen(const struct lb_steer *st, const struct lb_conn *conn);
@@ -129,7 +136,8 @@ bool lb_conn_may_reopen(const struct lb_steer *st, const struct lb_conn *conn);
 void lb_conn_track(struct lb_steer *st, struct lb_conn *conn, bool is_v6, uint8_t tcp_flags,
 		   uint64_t now_ms);
 
-/* What a packet of this entry's direction has to carry when it leaves. The entry is valid. */
+/* What a packet of this entry's direction has to carry when it leaves; of a one-way connection
+ * what it came with. The entry is valid. */
 void lb_conn_translation(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6,
 			 struct lb_tuple *out);
 
@@ -142,7 +150,7 @@ bool lb_conn_peer_key(const struct lb_steer *st, const struct lb_conn *conn, boo
 		      struct lb_key *out);
 struct lb_conn *lb_conn_peer(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6);
 
-/* Removes both entries. */
+/* Removes its entries. */
 void lb_conn_close(struct lb_steer *st, struct lb_conn *conn, bool is_v6, enum lb_counter why);
 
 /* conn_age.c: visits buckets in proportion to the time since the last call; at most `max_buckets`.

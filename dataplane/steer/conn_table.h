@@ -60,6 +60,8 @@ struct lb_conn {
 			rte_be16_t nat_port_be;
 			uint16_t nat_addr_id; /* 0: the client's own address (nat) */
 			uint8_t real_epoch;
+			uint8_t forwarding; /* enum lb_forwarding, as it was opened: a service that
+					       changes its mode keeps its connections */
 		} fwd;
 		struct { /* server to client; the VIP is the service's */
 			rte_be16_t client_port_be;

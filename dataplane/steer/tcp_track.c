@@ -78,10 +78,14 @@ static enum event event_of(uint8_t flags)
 	return flags & LB_TCP_ACK ? EVENT_ACK : EVENT_NONE;
 }
 
-enum lb_tcp_state lb_tcp_next(enum lb_tcp_state state, bool is_reply, uint8_t flags)
+enum lb_tcp_state lb_tcp_next(enum lb_tcp_state state, enum lb_tcp_side side, uint8_t flags)
 {
-	assert(state < LB_TCP_STATE_N);
-	return (enum lb_tcp_state)next_state[state][is_reply][event_of(flags)];
+	assert(state < LB_TCP_STATE_N && side < LB_TCP_SIDE_N);
+	/* A client acknowledges only what it has heard of: the server has answered unseen. */
+	if (side == LB_TCP_CLIENT_ALONE && state == LB_TCP_SYN_SENT &&
+	    (flags & (LB_TCP_SYN | LB_TCP_ACK)) == LB_TCP_ACK)
+		state = LB_TCP_SYN_RECV;
+	return (enum lb_tcp_state)next_state[state][side == LB_TCP_SERVER][event_of(flags)];
 }
 
 uint32_t lb_tcp_timeout_ms(enum lb_tcp_state state, uint32_t established_ms)

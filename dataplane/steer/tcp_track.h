@@ -1,7 +1,7 @@
 /* tcp_track.h - TCP connection states as a balancer sees them, as one table.
  *
  * Role     next state from (state, direction, flags); how long each state may idle
- * Shape    a const table [state][direction][event]
+ * Shape    a const table [state][side][event]
  * Units    timeouts in ticks (conn_table.h)
  * Threads  pure
  * Memory   read-only
@@ -12,7 +12,6 @@
 #ifndef LB_TCP_TRACK_H
 #define LB_TCP_TRACK_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 /* From ESTABLISHED on a state is named as the server's own socket would call it, so that the state
@@ -33,8 +32,18 @@ enum lb_tcp_state {
 
 extern const char *const lb_tcp_state_name[LB_TCP_STATE_N];
 
+/* Who sent a packet, and whether the other side's packets are seen at all. */
+enum lb_tcp_side {
+	LB_TCP_CLIENT,
+	LB_TCP_SERVER,
+	/* The server's packets do not pass: what it did is told by the client's acknowledgements,
+	 * but for its FIN: CLOSE_WAIT stands for every way of closing. */
+	LB_TCP_CLIENT_ALONE,
+	LB_TCP_SIDE_N,
+};
+
 /* `flags`: of the packet; bits other than LB_TCP_FIN, SYN, RST, ACK do not matter. */
-enum lb_tcp_state lb_tcp_next(enum lb_tcp_state state, bool is_reply, uint8_t flags);
+enum lb_tcp_state lb_tcp_next(enum lb_tcp_state state, enum lb_tcp_side side, uint8_t flags);
 
 /* Idle time in ms after which a connection in this state is removed; ESTABLISHED: the service's. */
 uint32_t lb_tcp_timeout_ms(enum lb_tcp_state state, uint32_t established_ms);

@@ -14,6 +14,7 @@
 #ifndef LB_SERVICE_H
 #define LB_SERVICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,8 +26,15 @@
 enum lb_forwarding {
 	LB_FORWARD_FULLNAT,
 	LB_FORWARD_NAT,
+	LB_FORWARD_DSR, /* link-layer addresses only; the server answers the client itself */
 	LB_FORWARD_N,
 };
+
+/* Ballast sees the client's packets only: one entry a connection, and nothing to translate. */
+static inline bool lb_forwarding_is_one_way(uint8_t forwarding)
+{
+	return forwarding >= LB_FORWARD_DSR;
+}
 
 enum lb_scheduler {
 	LB_SCHED_ROUND_ROBIN,
@@ -117,7 +125,9 @@ struct lb_real {
 	uint8_t epoch;	    /* moves on each time the id is given to another server */
 	uint8_t in_use;
 	uint32_t machine_id;
-	uint32_t next_hop; /* id, LB_NEXT_HOP_NONE while there is no route */
+	uint32_t next_hop;   /* id, LB_NEXT_HOP_NONE while there is no route */
+	uint8_t via_gateway; /* the next hop is not the server itself */
+	uint8_t unused[3];
 };
 
 /* Where frames leave; copied into the worker's array by LB_CMD_NEXT_HOP. */

@@ -290,22 +290,28 @@ Test(config, what_is_probably_not_meant_is_a_warning)
 		"\"r1\", \"address\": \"192.0.2.11\", \"weight\": 2}, {\"name\": \"r2\", "
 		"\"address\": \"192.0.2.12\"}]}, {\"name\": \"b\", \"address\": \"192.0.2.10\", "
 		"\"protocol\": \"tcp\", \"ports\": [81], \"forwarding\": \"fullnat\", "
-		"\"real_servers\": []}]}");
+		"\"real_servers\": []}, {\"name\": \"c\", \"address\": \"192.0.2.10\", "
+		"\"protocol\": \"tcp\", \"ports\": [82], \"forwarding\": \"dsr\", "
+		"\"real_servers\": [{\"name\": \"r1\", \"address\": \"192.0.2.11\"}, {\"name\": "
+		"\"far\", \"address\": \"203.0.113.1\"}]}]}");
 	char *lines = lines_of(&warnings);
 
 	cr_assert_not_null(cfg, "%s", errors.item[0].what);
-	cr_expect_str_eq(lines,
-			 "/health_monitors/0/timeout_ms: is longer than interval_ms (250 ms): "
-			 "probes of a server "
-			 "that does not answer follow each other 500 ms apart\n"
-			 "/virtual_services/0/scheduler: round_robin ignores the weights of pool "
-			 "\"service:a\"; "
-			 "weighted_round_robin follows them\n"
-			 "/virtual_services/0/forwarding: nat does not work for clients on "
-			 "192.0.2.0/24, where "
-			 "the real servers answer them directly; fullnat does\n"
-			 "/virtual_services/1: has no real server\n",
-			 "%s", lines);
+	cr_expect_str_eq(
+		lines,
+		"/health_monitors/0/timeout_ms: is longer than interval_ms (250 ms): "
+		"probes of a server "
+		"that does not answer follow each other 500 ms apart\n"
+		"/virtual_services/0/scheduler: round_robin ignores the weights of pool "
+		"\"service:a\"; "
+		"weighted_round_robin follows them\n"
+		"/virtual_services/0/forwarding: nat does not work for clients on "
+		"192.0.2.0/24, where "
+		"the real servers answer them directly; fullnat does\n"
+		"/virtual_services/1: has no real server\n"
+		"/virtual_services/2/forwarding: dsr reaches real servers on the link only; "
+		"\"far\" at 203.0.113.1 is on no interface's subnet\n",
+		"%s", lines);
 	free(lines);
 	lb_config_free(cfg);
 }

@@ -367,7 +367,8 @@ Test(reconcile_changes, a_next_hop_that_does_not_resolve_counts_as_down)
 	struct rig g;
 
 	cfg->pools[0].n_monitors = 0;
-	init_rig(&g, (struct lb_reconcile_params){hop_of, hops, true});
+	init_rig(&g, (struct lb_reconcile_params){
+			     .next_hop_of = hop_of, .ctx = hops, .has_neighbor_discovery = true});
 	take_config(&g, cfg);
 	cr_assert_eq(state_of(&g, 0, "next hop is being resolved"), LB_HEALTH_CHECKING);
 	cr_assert_eq(state_of(&g, 2, "no route"), LB_HEALTH_DOWN);
@@ -409,7 +410,8 @@ Test(reconcile_changes, routes_and_interfaces_pass_through)
 	uint32_t hops[4] = {1, 1, 1, 1};
 	struct rig g;
 
-	init_rig(&g, (struct lb_reconcile_params){hop_of, hops, true});
+	init_rig(&g, (struct lb_reconcile_params){
+			     .next_hop_of = hop_of, .ctx = hops, .has_neighbor_discovery = true});
 	cr_assert_eq(lb_reconcile_iface(g.r, 1, &iface, &g.list), 0);
 	cr_assert_eq(lb_reconcile_routes(g.r, &route, 1, &g.list), 0);
 	cr_assert_eq(g.list.generation, lb_reconcile_generation(g.r));

@@ -38,6 +38,11 @@ static const struct row {
 	{LB_TCP_CLOSE, false, ACK, LB_TCP_ESTABLISHED},
 };
 
+static enum lb_tcp_side side_of(bool is_reply)
+{
+	return is_reply ? LB_TCP_SERVER : LB_TCP_CLIENT;
+}
+
 static const uint8_t all_flags[] = {RST, LB_TCP_RST, SYN, SYN_ACK, FIN, LB_TCP_FIN, ACK, 0};
 
 static enum lb_tcp_state expected(enum lb_tcp_state state, bool is_reply, uint8_t flags)
@@ -61,7 +66,8 @@ Test(tcp_track, every_state_direction_and_event_leads_where_the_rows_say)
 			for (size_t f = 0; f < sizeof(all_flags); f++) {
 				uint8_t flags = all_flags[f];
 
-				cr_expect_eq(lb_tcp_next((enum lb_tcp_state)state, is_reply, flags),
+				cr_expect_eq(lb_tcp_next((enum lb_tcp_state)state,
+							 side_of(is_reply), flags),
 					     expected((enum lb_tcp_state)state, is_reply, flags),
 					     "state %s, %s, flags 0x%02x", lb_tcp_state_name[state],
 					     is_reply ? "server" : "client", flags);
@@ -78,9 +84,10 @@ Test(tcp_track, flags_of_no_meaning_change_nothing)
 				/* PSH, URG, ECE, CWR */
 				uint8_t flags = (uint8_t)(all_flags[f] | 0xe8u);
 
-				cr_expect_eq(lb_tcp_next((enum lb_tcp_state)state, is_reply, flags),
-					     lb_tcp_next((enum lb_tcp_state)state, is_reply,
-							 all_flags[f]),
+				cr_expect_eq(lb_tcp_next((enum lb_tcp_state)state,
+							 side_of(is_reply), flags),
+					     lb_tcp_next((enum lb_tcp_state)state,
+							 side_of(is_reply), all_flags[f]),
 					     "flags 0x%02x", flags);
 			}
 		}
@@ -98,7 +105,7 @@ static void follow(const char *name, const struct step *steps, size_t n)
 	enum lb_tcp_state state = LB_TCP_NONE;
 
 	for (size_t i = 0; i < n; i++) {
-		state = lb_tcp_next(state, steps[i].is_reply, steps[i].flags);
+		state = lb_tcp_next(state, side_of(steps[i].is_reply), steps[i].flags);
 		cr_assert_eq(state, steps[i].state, "%s step %zu: %s", name, i,
 			     lb_tcp_state_name[state]);
 	}
@@ -155,5 +162,27 @@ Test(tcp_track, each_state_idles_for_its_own_time)
 	for (int state = 0; state < LB_TCP_STATE_N; state++) {
 		cr_expect_eq(lb_tcp_timeout_ms((enum lb_tcp_state)state, 7440000),
 			     want_s[state] * 1000, "state %s", lb_tcp_state_name[state]);
+	}
+}
+
+/* The server's packets take another way: the client's alone must open, keep and close. */
+Test(tcp_track, a_client_alone_is_followed_through_its_life)
+{
+	static const struct {
+		uint8_t flags;
+		enum lb_tcp_state state;
+	} steps[] = {
+		{ACK, LB_TCP_ESTABLISHED}, /* found in mid-stream */
+		{LB_TCP_RST, LB_TCP_CLOSE}, {SYN, LB_TCP_SYN_SENT},    {SYN, LB_TCP_SYN_SENT},
+		{0, LB_TCP_SYN_SENT},       {ACK, LB_TCP_ESTABLISHED}, {SYN, LB_TCP_ESTABLISHED},
+		{FIN, LB_TCP_CLOSE_WAIT},   {ACK, LB_TCP_CLOSE_WAIT},  {FIN, LB_TCP_CLOSE_WAIT},
+		{SYN, LB_TCP_SYN_SENT},     {FIN, LB_TCP_CLOSE_WAIT},  {RST, LB_TCP_CLOSE},
+		{ACK, LB_TCP_ESTABLISHED}, /* it has refused the reset */
+	};
+	enum lb_tcp_state state = LB_TCP_NONE;
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		state = lb_tcp_next(state, LB_TCP_CLIENT_ALONE, steps[i].flags);
+		cr_assert_eq(state, steps[i].state, "step %zu: %s", i, lb_tcp_state_name[state]);
 	}
 }
