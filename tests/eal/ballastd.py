@@ -1,4 +1,5 @@
 """A ballastd over capture files for black-box tests: no rights, no huge pages, no NIC."""
+import ctypes
 import http.client
 import json
 import os
@@ -62,6 +63,11 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
+def die_with_parent():
+    """A test that is killed leaves no daemon behind (PR_SET_PDEATHSIG is 1)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 class Ballastd:
     started = []
 
@@ -75,7 +81,8 @@ class Ballastd:
         command += list(args)
         command += ["--", "--no-huge", "--no-pci", "--no-telemetry", "-m", "128"]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=self.log, cwd=folder, text=True
+            command, stdout=subprocess.PIPE, stderr=self.log, cwd=folder, text=True,
+            preexec_fn=die_with_parent
         )
         Ballastd.started.append(self.process)
 
