@@ -167,7 +167,7 @@ class Nginx:
 
     def __init__(self, host, ports, extra=''):
         self.host = host
-        self.folder = os.path.join(host.lab.folder, f'nginx-{host.name}')
+        self.folder = os.path.join(host.lab.folder, f'nginx-{host.name}-{ports[0]}')
         os.makedirs(self.folder, exist_ok=True)
         listens = ''.join(f'listen {port}; listen [::]:{port};' for port in ports)
         with open(f'{self.folder}/nginx.conf', 'w') as out:

@@ -114,3 +114,15 @@ def ask_udp(host, address, port, data, source=None, timeout_s=30):
             except socket.timeout:
                 return None
         return wait_for(f'an answer from {address} {port}', answer, timeout_s)
+
+
+def ask(sock):
+    """One request on an open connection to an Nginx: the server's name."""
+    sock.sendall(b'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+    answer = b''
+    while not answer.partition(b'\r\n\r\n')[2].endswith(b'\n'):
+        more = sock.recv(4096)
+        if not more:
+            raise ConnectionAbortedError('closed by the server')
+        answer += more
+    return answer.partition(b'\r\n\r\n')[2].decode().strip()

@@ -68,18 +68,6 @@ class Installation:
         return self.client.get(VIP, port, timeout_s=30) in self.servers
 
 
-def request(sock):
-    """One request on an open connection; the whole answer is read."""
-    sock.sendall(b'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
-    answer = b''
-    while b'cas' not in answer.partition(b'\r\n\r\n')[2]:
-        more = sock.recv(4096)
-        if not more:
-            raise ConnectionAbortedError('closed')
-        answer += more
-    return answer
-
-
 def check_start(inst, checks):
     before = Kernel(inst.host)
     inst.ballast.start()
@@ -107,7 +95,7 @@ def check_kill(inst, checks):
     before = Kernel(inst.host)
     open_ones = [inst.client.connect(VIP, PORTS[0], timeout_s=60) for _ in range(N_OPEN)]
     for sock in open_ones:
-        request(sock)
+        suite.ask(sock)
     status, _, body = inst.ballast.rest('POST', '/api/v1/server-pools/cas/real-servers',
                                         {'name': 'cas3', 'address': '192.0.2.13'})
     inst.ballast.kill()
@@ -133,10 +121,10 @@ def check_open(inst, checks, open_ones, what):
     """Connections from before: a reset; new ones work, also over the same NAT ports."""
     fresh = [inst.client.connect(VIP, PORTS[0], timeout_s=60) for _ in range(N_OPEN)]
     checks.check(f'after {what} new connections open, on ports that servers think in use',
-                 all(request(sock) for sock in fresh))
+                 all(suite.ask(sock) for sock in fresh))
     for sock in open_ones:
         checks.raises(f'after {what} an old connection gets a reset', ConnectionError,
-                      lambda s=sock: request(s))
+                      lambda s=sock: suite.ask(s))
     for sock in open_ones + fresh:
         sock.close()
 
@@ -167,7 +155,7 @@ def check_term(inst, checks, before):
     running = Kernel(inst.host)
     open_ones = [inst.client.connect(VIP, PORTS[0], timeout_s=60) for _ in range(N_OPEN)]
     for sock in open_ones:
-        request(sock)
+        suite.ask(sock)
     checks.law('SIGTERM with connections open', inst.ballast.stop())
     checks.equal('SIGTERM leaves nothing in the kernel', Kernel(inst.host).without_programs(),
                  before.without_programs())
