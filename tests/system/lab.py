@@ -263,9 +263,12 @@ class Ballast:
             self.wait_ready()
         return self
 
-    def log_tail(self):
+    def log_text(self):
         with open(self.log) as log:
-            return ''.join(log.readlines()[-25:])
+            return log.read()
+
+    def log_tail(self):
+        return ''.join(self.log_text().splitlines(True)[-25:])
 
     def is_ready(self):
         if self.process.poll() is not None:
