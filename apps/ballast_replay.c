@@ -61,7 +61,8 @@ static void usage(FILE *to)
 	      "  --counters FILE   write the counters as one JSON object\n"
 	      "  --seed N          fix hashes, stagger and NAT ports (default 0)\n"
 	      "  --explain         print one line per packet and pass\n"
-	      "  --iface NAME      interface on which the packets arrive (default: the first)\n",
+	      "  --iface NAME      interface on which the packets arrive (default: the first)\n"
+	      "  --help\n",
 	      to);
 }
 

@@ -1,0 +1,67 @@
+#!/usr/bin/python3
+"""`meson install` into an empty folder puts there what a machine needs, nothing unknown, and what
+points to each other fits.
+
+Usage: test_install.py BUILD PREFIX"""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+WANTED = '''
+bin/ballast_replay
+bin/ballastctl
+lib/systemd/system/ballastd.service
+sbin/ballastd
+share/doc/ballast/README.md
+share/doc/ballast/configuration.md
+share/doc/ballast/counters.md
+share/doc/ballast/examples/exchange-2010-dynamic.json
+share/doc/ballast/examples/exchange-2010.json
+share/doc/ballast/examples/full.json
+share/doc/ballast/examples/minimal.json
+share/doc/ballast/examples/nat.json
+share/doc/ballast/examples/udp.json
+share/doc/ballast/packet-walk.md
+share/man/man1/ballast_replay.1
+share/man/man1/ballastctl.1
+share/man/man8/ballastd.8
+'''.split()
+
+
+def check_unit(folder, prefix):
+    unit = folder / prefix / 'lib/systemd/system/ballastd.service'
+    text = unit.read_text()
+    assert '@' not in text, text
+    program = re.search(r'^ExecStart=/(\S+)', text, re.MULTILINE)[1]
+    assert os.access(folder / program, os.X_OK), program
+    said = subprocess.run([folder / program, '--help'], capture_output=True, text=True,
+                          check=True).stdout
+    for option in re.findall(r' (--[a-z-]+)', re.search(r'ExecStart=.*?--(?= )', text)[0]):
+        assert option in said, option
+    # Only complaints that the unit is to blame for: the program is not where it will be.
+    if shutil.which('systemd-analyze'):
+        done = subprocess.run(['systemd-analyze', 'verify', '--man=no', unit], check=False,
+                              capture_output=True, text=True)
+        bad = [line for line in done.stderr.splitlines()
+               if 'ballastd.service' in line and 'is not executable' not in line]
+        assert not bad, bad
+
+
+def main():
+    build, prefix = sys.argv[1], sys.argv[2].lstrip('/')
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        subprocess.run(['meson', 'install', '-C', build, '--no-rebuild', '--quiet', '--destdir',
+                        name], check=True)
+        found = sorted(str(path.relative_to(folder / prefix))
+                       for path in folder.glob('**/*') if not path.is_dir())
+        assert found == WANTED, f'{set(found) ^ set(WANTED)}'
+        check_unit(folder, prefix)
+    print(f'{len(WANTED)} files')
+
+
+main()
