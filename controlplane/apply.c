@@ -2,6 +2,7 @@
  * reconcile, which appends commands to the open list; a flush publishes them. */
 #include "control_state.h"
 
+#include "config/config_tables.h"
 #include "health/health.h"
 #include "log.h"
 
@@ -57,6 +58,9 @@ int lb_control_apply(struct lb_control *ctl, struct lb_candidate *c, struct lb_e
 
 	if (shared == NULL)
 		return lb_error_set(err, -ENOMEM, "", "out of memory");
+	/* Services that do not change keep their objects and with them the tables: one of each. */
+	if (ctl->cfg != NULL)
+		lb_config_share_tables(c->cfg, ctl->cfg);
 	rc = lb_kernel_path_before_publish(ctl->kernel, c->cfg, err);
 	if (rc == 0) {
 		rc = lb_reconcile_config(ctl->reconcile, c->cfg, lb_now_ms(),

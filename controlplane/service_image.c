@@ -68,6 +68,8 @@ struct lb_service_image *lb_service_image_fill(struct lb_service_scratch *scratc
 	fill_persistence(p, svc, cfg);
 	p->n_ports = svc->n_ports;
 	p->n_servers = pool->n_members;
+	if (lb_sched_has_table(svc->scheduler) && svc->table != LB_CFG_NONE)
+		p->maglev = cfg->tables[svc->table];
 	place_arrays(scratch->image, &ports, &servers);
 	memcpy(ports, svc->ports, svc->n_ports * sizeof(*ports));
 	for (uint32_t i = 0; i < pool->n_members; i++) {
@@ -103,11 +105,18 @@ static bool is_same_place(const struct lb_service_image *a, const struct lb_serv
 	       memcmp(p->ports, q->ports, p->n_ports * sizeof(*p->ports)) == 0;
 }
 
+static bool has_same_table(const struct lb_service_params *p, const struct lb_service_params *q)
+{
+	if (p->maglev == NULL || q->maglev == NULL)
+		return p->maglev == q->maglev;
+	return lb_maglev_content_of(p->maglev) == lb_maglev_content_of(q->maglev);
+}
+
 bool lb_service_image_equal(const struct lb_service_image *a, const struct lb_service_image *b)
 {
 	const struct lb_service_params *p = &a->params, *q = &b->params;
 
-	return is_same_place(a, b) && p->forwarding == q->forwarding &&
+	return is_same_place(a, b) && has_same_table(p, q) && p->forwarding == q->forwarding &&
 	       p->scheduler == q->scheduler && p->no_server_action == q->no_server_action &&
 	       p->persist_len == q->persist_len && p->group_id == q->group_id &&
 	       p->nat_source_id == q->nat_source_id && p->idle_timeout_ms == q->idle_timeout_ms &&

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config_tables.h"
 #include "draft.h"
 #include "schema.h"
 
@@ -19,6 +20,9 @@ void lb_config_free(struct lb_config *cfg)
 	free(cfg->groups);
 	free(cfg->monitors);
 	free(cfg->pools);
+	for (uint32_t i = 0; i < cfg->n_tables; i++)
+		lb_maglev_unref(cfg->tables[i]);
+	free(cfg->tables);
 	free(cfg->services);
 	free(cfg);
 }
@@ -62,6 +66,8 @@ int lb_config_build(const struct lb_document *doc, struct lb_config **cfg,
 		d.cfg->hash_node = doc->hash_node;
 		lb_schema_check(&lb_schema_configuration, doc->root, &root, errors);
 		rc = fill_and_check(&d);
+		if (rc == 0 && errors->n == 0)
+			rc = lb_config_build_tables(d.cfg);
 	}
 	if (rc == -ENOMEM)
 		lb_error_list_add(errors, "", "out of memory");

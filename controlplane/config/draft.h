@@ -43,6 +43,9 @@ struct lb_draft {
 	struct lb_name_index pools;
 };
 
+/* How the document calls it. */
+const char *lb_draft_scheduler_word(enum lb_scheduler scheduler);
+
 int lb_draft_fill(struct lb_draft *d);
 int lb_draft_fill_node(struct lb_draft *d);
 int lb_draft_fill_pools(struct lb_draft *d);

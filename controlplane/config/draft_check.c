@@ -4,6 +4,12 @@
 #include <string.h>
 
 #include "draft.h"
+#include "schema.h"
+
+const char *lb_draft_scheduler_word(enum lb_scheduler scheduler)
+{
+	return lb_schema_word_at(&lb_schema_virtual_service, "scheduler", (uint32_t)scheduler);
+}
 
 const char *lb_draft_pool_place(const struct lb_draft *d, uint32_t pool,
 				char text[LB_ERROR_WHERE_MAX])

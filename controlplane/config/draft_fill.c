@@ -185,6 +185,7 @@ static int fill_service(struct lb_draft *d, struct lb_cfg_service *svc, const cJ
 	}
 	svc->forwarding = (enum lb_forwarding)lb_schema_word(schema, item, "forwarding");
 	svc->scheduler = (enum lb_scheduler)lb_schema_word(schema, item, "scheduler");
+	svc->maglev_table_size = (uint32_t)lb_schema_int(schema, item, "maglev_table_size");
 	svc->no_server_action = (enum lb_no_server_action)lb_schema_word(schema, item,
 									 "no_server_action");
 	svc->advertise = (enum lb_advertise)lb_schema_word(schema, item, "advertise");

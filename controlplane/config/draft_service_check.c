@@ -135,13 +135,36 @@ static void check_pool(struct lb_draft *d, uint32_t idx, const struct pool_facts
 	check_families(d, idx, facts);
 	check_probe_ports(d, idx, facts);
 	check_server_ports(d, idx);
-	if (svc->scheduler == LB_SCHED_WEIGHTED_ROUND_ROBIN &&
-	    facts->weights > LB_SERVICE_SEQUENCE_MAX)
+	if (lb_sched_has_cycle(svc->scheduler) && facts->weights > LB_SERVICE_SEQUENCE_MAX)
 		lb_error_list_add(
 			d->errors, lb_draft_service_place(idx, key, where),
 			"the weights add up to %llu after division by their common divisor; "
-			"weighted_round_robin allows %u",
-			(unsigned long long)facts->weights, LB_SERVICE_SEQUENCE_MAX);
+			"%s allows %u",
+			(unsigned long long)facts->weights, lb_draft_scheduler_word(svc->scheduler),
+			LB_SERVICE_SEQUENCE_MAX);
+}
+
+static void check_table_size(struct lb_draft *d, uint32_t idx)
+{
+	const struct lb_cfg_service *svc = &d->cfg->services[idx];
+	char where[LB_ERROR_WHERE_MAX];
+	uint32_t n_reals;
+
+	if (svc->maglev_table_size == 0)
+		return;
+	lb_draft_service_place(idx, "/maglev_table_size", where);
+	if (!lb_sched_has_table(svc->scheduler)) {
+		lb_error_list_add(d->errors, where,
+				  "goes with \"scheduler\": \"maglev\" or \"source_hash\" only");
+		return;
+	}
+	if (svc->pool == LB_CFG_NONE)
+		return;
+	n_reals = d->cfg->pools[svc->pool].n_reals;
+	if (svc->maglev_table_size < n_reals)
+		lb_error_list_add(d->errors, where,
+				  "%u slots are fewer than the %u real servers that share them",
+				  svc->maglev_table_size, n_reals);
 }
 
 static void check_nat_source(struct lb_draft *d, uint32_t idx)
@@ -186,6 +209,7 @@ int lb_draft_check_services(struct lb_draft *d)
 		find_facts(cfg, &cfg->pools[p], &facts[p]);
 	for (uint32_t s = 0; s < cfg->n_services; s++) {
 		check_nat_source(d, s);
+		check_table_size(d, s);
 		if (cfg->services[s].pool != LB_CFG_NONE)
 			check_pool(d, s, &facts[cfg->services[s].pool]);
 	}

@@ -2,15 +2,18 @@
 
 #include "draft.h"
 
-/* round_robin looks at weight 0 only. */
+/* These look at weight 0 only. */
 static void warn_weights(struct lb_draft *d, uint32_t idx)
 {
 	const struct lb_cfg_service *svc = &d->cfg->services[idx];
 	const struct lb_cfg_pool *pool = &d->cfg->pools[svc->pool];
+	enum lb_scheduler better = LB_SCHED_WEIGHTED_ROUND_ROBIN;
 	uint32_t weight = 0;
 	char where[LB_ERROR_WHERE_MAX];
 
-	if (svc->scheduler != LB_SCHED_ROUND_ROBIN)
+	if (svc->scheduler == LB_SCHED_LEAST_CONNECTIONS)
+		better = LB_SCHED_WEIGHTED_LEAST_CONNECTIONS;
+	else if (svc->scheduler != LB_SCHED_ROUND_ROBIN)
 		return;
 	for (uint32_t r = 0; r < pool->n_reals; r++) {
 		if (pool->reals[r].weight == 0)
@@ -20,9 +23,37 @@ static void warn_weights(struct lb_draft *d, uint32_t idx)
 		if (pool->reals[r].weight == weight)
 			continue;
 		lb_error_list_add(d->warnings, lb_draft_service_place(idx, "/scheduler", where),
-				  "round_robin ignores the weights of pool \"%s\"; "
-				  "weighted_round_robin follows them",
-				  pool->name);
+				  "%s ignores the weights of pool \"%s\"; %s follows them",
+				  lb_draft_scheduler_word(svc->scheduler), pool->name,
+				  lb_draft_scheduler_word(better));
+		return;
+	}
+}
+
+/* A share of the weights that is not worth a slot. */
+static void warn_slots(struct lb_draft *d, uint32_t idx)
+{
+	const struct lb_cfg_service *svc = &d->cfg->services[idx];
+	const struct lb_cfg_pool *pool = &d->cfg->pools[svc->pool];
+	char where[LB_ERROR_WHERE_MAX];
+	uint64_t sum = 0;
+	uint32_t size;
+
+	if (!lb_sched_has_table(svc->scheduler))
+		return;
+	size = lb_maglev_size(svc->maglev_table_size, pool->n_reals);
+	for (uint32_t r = 0; r < pool->n_reals; r++)
+		sum += pool->reals[r].weight;
+	for (uint32_t r = 0; r < pool->n_reals; r++) {
+		const struct lb_cfg_real *real = &pool->reals[r];
+
+		if (real->weight == 0 || (uint64_t)real->weight * size >= sum)
+			continue;
+		lb_error_list_add(
+			d->warnings, lb_draft_service_place(idx, "/scheduler", where),
+			"\"%s\" may get no client: its weight %u of %llu is less than one "
+			"of %u slots",
+			real->name, real->weight, (unsigned long long)sum, size);
 		return;
 	}
 }
@@ -119,6 +150,7 @@ void lb_draft_warn(struct lb_draft *d)
 		if (d->cfg->services[s].pool == LB_CFG_NONE)
 			continue;
 		warn_weights(d, s);
+		warn_slots(d, s);
 		warn_nat(d, s);
 		warn_dsr(d, s);
 		warn_empty(d, s);

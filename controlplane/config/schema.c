@@ -343,3 +343,10 @@ uint32_t lb_schema_word(const struct lb_schema *schema, const cJSON *object, con
 			return i;
 	return 0;
 }
+
+const char *lb_schema_word_at(const struct lb_schema *schema, const char *key, uint32_t position)
+{
+	const struct lb_schema *k = find_key(schema, key)->schema;
+
+	return position < k->n_words ? k->words[position] : "";
+}

@@ -109,4 +109,7 @@ const char *lb_schema_text(const struct lb_schema *schema, const cJSON *object, 
 /* The position of the key's word in its list, else its default's, else 0. */
 uint32_t lb_schema_word(const struct lb_schema *schema, const cJSON *object, const char *key);
 
+/* The word at a position of the key's list. */
+const char *lb_schema_word_at(const struct lb_schema *schema, const char *key, uint32_t position);
+
 #endif

@@ -655,13 +655,23 @@ static const struct lb_schema schema_virtual_service_nat_source = {
 static const char *const words_virtual_service_scheduler[] = {
 	"round_robin",
 	"weighted_round_robin",
+	"maglev",
+	"source_hash",
+	"least_connections",
+	"weighted_least_connections",
 };
 
 static const struct lb_schema schema_virtual_service_scheduler = {
 	.type = LB_SCHEMA_STRING,
 	.words = words_virtual_service_scheduler,
-	.n_words = 2,
+	.n_words = 6,
 	.word_default = "round_robin",
+};
+
+static const struct lb_schema schema_virtual_service_maglev_table_size = {
+	.type = LB_SCHEMA_INTEGER,
+	.min = 101,
+	.max = 655373,
 };
 
 static const struct lb_schema schema_virtual_service_persistence_group = {
@@ -729,6 +739,7 @@ static const struct lb_schema_key keys_virtual_service[] = {
 	{"forwarding", &schema_virtual_service_forwarding, true, false},
 	{"nat_source", &schema_virtual_service_nat_source, false, false},
 	{"scheduler", &schema_virtual_service_scheduler, false, false},
+	{"maglev_table_size", &schema_virtual_service_maglev_table_size, false, false},
 	{"persistence_group", &schema_virtual_service_persistence_group, false, false},
 	{"persistence", &lb_schema_persistence, false, false},
 	{"idle_timeout_s", &schema_virtual_service_idle_timeout_s, false, false},
@@ -749,7 +760,7 @@ static const char *const not_both_virtual_service[] = {
 const struct lb_schema lb_schema_virtual_service = {
 	.type = LB_SCHEMA_OBJECT,
 	.keys = keys_virtual_service,
-	.n_keys = 17,
+	.n_keys = 18,
 	.exactly_one = exactly_one_virtual_service,
 	.not_both = not_both_virtual_service,
 };

@@ -124,6 +124,8 @@ struct lb_cfg_service {
 	uint32_t group;	     /* index, LB_CFG_NONE: no persistence */
 	enum lb_forwarding forwarding;
 	enum lb_scheduler scheduler;
+	uint32_t maglev_table_size; /* at least; 0: by the number of servers */
+	uint32_t table; /* index, LB_CFG_NONE: no server has a weight; maglev and source_hash */
 	enum lb_no_server_action no_server_action;
 	enum lb_advertise advertise;
 	uint32_t idle_timeout_s;
@@ -141,6 +143,8 @@ struct lb_config {
 	uint32_t n_pools;
 	struct lb_cfg_service *services;
 	uint32_t n_services;
+	struct lb_maglev **tables; /* each differs from the others; sorted by content */
+	uint32_t n_tables;
 	/* Hashes of the document without `node` and of `node`, for the ETag "S-N". */
 	uint64_t hash_shared;
 	uint64_t hash_node;

@@ -60,6 +60,8 @@ static void edit_service(struct any_service *svc, struct test_random *random)
 		break;
 	case 6:
 		svc->forwarding = (enum lb_forwarding)test_random_below(random, LB_FORWARD_N);
+		svc->scheduler = (enum lb_scheduler)test_random_below(random, LB_SCHED_N);
+		svc->maglev_table_size = 307 * test_random_below(random, 2);
 		break;
 	default:
 		svc->idle_timeout_s = 60 + test_random_below(random, 3);
@@ -189,6 +191,8 @@ static void make_service(const struct any_config *any, uint32_t idx, struct lb_c
 	out->group = svc->group == ANY_GROUPS ? LB_CFG_NONE : svc->group;
 	out->nat_source = svc->nat == ANY_NATS ? LB_CFG_NONE : svc->nat;
 	out->forwarding = svc->forwarding;
+	out->scheduler = svc->scheduler;
+	out->maglev_table_size = svc->maglev_table_size;
 	out->idle_timeout_s = svc->idle_timeout_s;
 }
 

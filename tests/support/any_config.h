@@ -41,6 +41,8 @@ struct any_service {
 	uint32_t group; /* ANY_GROUPS: none */
 	uint32_t nat;   /* ANY_NATS: its own address */
 	enum lb_forwarding forwarding;
+	enum lb_scheduler scheduler;
+	uint32_t maglev_table_size;
 	uint32_t idle_timeout_s;
 };
 

@@ -209,6 +209,9 @@ Test(config, everything_in_the_full_example_arrives)
 	cr_expect_eq(outlook->advertise, LB_ADVERTISE_NONE);
 	cr_expect_eq(ntp->protocol, IPPROTO_UDP);
 	cr_expect_eq(ntp->forwarding, LB_FORWARD_NAT);
+	cr_expect_eq(ntp->scheduler, LB_SCHED_MAGLEV);
+	cr_expect_eq(ntp->maglev_table_size, 65537);
+	cr_expect_eq(lb_maglev_n_slots(cfg->tables[ntp->table]), 65537);
 	cr_expect(cfg->pools[ntp->pool].is_inline);
 	cr_expect_str_eq(cfg->pools[ntp->pool].name, "service:time");
 	cr_expect_eq(cfg->pools[ntp->pool].reals[0].port, 1123);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "any_config.h"
+#include "config/config_tables.h"
 #include "steer/next_hop.h"
 #include "steer/service_object.h"
 #include "worker_model.h"
@@ -262,6 +263,27 @@ static void check_nat(const struct rig *g, const struct lb_cfg_service *svc, uin
 	cr_assert_eq(nat->last_port, svc->nat_source == LB_CFG_NONE ? 49999 : 30000);
 }
 
+/* What the service has is what its servers would have by themselves. */
+static void check_table(const struct rig *g, const struct lb_cfg_service *svc, uint32_t slot)
+{
+	const struct lb_cfg_pool *pool = &g->cfg->pools[svc->pool];
+	const struct lb_maglev *table = g->quick->services[slot]->maglev;
+	struct lb_maglev_server list[ANY_MACHINES];
+	uint32_t weights = 0;
+
+	cr_assert_eq(g->quick->services[slot]->scheduler, svc->scheduler);
+	for (uint32_t i = 0; i < pool->n_reals; i++) {
+		list[i] = (struct lb_maglev_server){pool->reals[i].address, pool->reals[i].weight};
+		weights += pool->reals[i].weight;
+	}
+	cr_assert_eq(table != NULL, lb_sched_has_table(svc->scheduler) && weights != 0);
+	if (table != NULL)
+		cr_assert_eq(
+			lb_maglev_content_of(table),
+			lb_maglev_content(list, pool->n_reals,
+					  lb_maglev_size(svc->maglev_table_size, pool->n_reals)));
+}
+
 static void check_member(const struct rig *g, uint32_t service, uint32_t slot, uint32_t member)
 {
 	const struct lb_cfg_service *svc = &g->cfg->services[service];
@@ -302,6 +324,7 @@ static void check_services(const struct rig *g)
 		uint32_t slot = find_slot(g, svc);
 		const struct lb_service *object = g->quick->services[slot];
 
+		check_table(g, svc, slot);
 		cr_assert_eq(slot, lb_reconcile_service_slot(g->r, s));
 		cr_assert_eq(object->n_ports, svc->n_ports);
 		cr_assert_eq(object->forwarding, svc->forwarding);
@@ -366,6 +389,7 @@ static void take_config(struct rig *g)
 
 	lb_config_free(g->cfg);
 	g->cfg = any_config_make(&g->any);
+	cr_assert_eq(lb_config_build_tables(g->cfg), 0);
 	cr_assert_eq(lb_reconcile_dry_run(g->r, g->cfg, NULL, NULL, &summary, &err), 0);
 	worker_model_count_anew(g->quick);
 	cr_assert_eq(lb_reconcile_config(g->r, g->cfg, 1, &g->list, &err), 0, "%s", err.what);

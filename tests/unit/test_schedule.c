@@ -274,11 +274,13 @@ Test(schedule, golden_hashes_do_not_change)
 
 	/* Nodes of different releases serve side by side during an upgrade. */
 	lb_key_make(&v4, IPPROTO_TCP, &key);
-	cr_expect_eq(lb_stable_hash_key(&key), UINT64_C(0x3a21f4b8af72809b), "%#lx", lb_stable_hash_key(&key));
+	cr_expect_eq(lb_stable_hash_key(&key), UINT64_C(0x3a21f4b8af72809b), "%#lx",
+		     lb_stable_hash_key(&key));
 	cr_expect_eq(lb_stable_hash_addr(&v4.src), UINT64_C(0x9bb7c95aef476b9e), "%#lx",
 		     lb_stable_hash_addr(&v4.src));
 	lb_key_make(&v6, IPPROTO_TCP, &key);
-	cr_expect_eq(lb_stable_hash_key(&key), UINT64_C(0x6da6ca8d62c31397), "%#lx", lb_stable_hash_key(&key));
+	cr_expect_eq(lb_stable_hash_key(&key), UINT64_C(0x6da6ca8d62c31397), "%#lx",
+		     lb_stable_hash_key(&key));
 }
 
 Test(schedule, only_clients_of_a_server_that_is_away_go_elsewhere)
