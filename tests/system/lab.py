@@ -45,10 +45,11 @@ def enter():
     """Runs the calling program again inside private namespaces; returns in the inner one only."""
     if os.environ.get(INSIDE) == '1':
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        subprocess.run(['mount', '-t', 'tmpfs', 'lab', '/run/netns'], check=True)
+        # Names of namespaces are files there; the machine's own folder stays as it is.
+        subprocess.run(['mount', '-t', 'tmpfs', 'lab', '/run'], check=True)
+        os.mkdir('/run/netns')
         subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
         return
-    os.makedirs('/run/netns', exist_ok=True)
     env = dict(os.environ, **{INSIDE: '1'})
     command = ['unshare', '--mount', '--net', '--pid', '--fork', '--mount-proc',
                '--kill-child=SIGKILL', sys.executable] + sys.argv
