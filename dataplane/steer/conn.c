@@ -403,17 +403,20 @@ static uint16_t pick_source(struct lb_steer *st, const struct lb_conn_request *r
 }
 
 /* nat: the client's own address and port, or nothing. A closed connection that still holds the
- * replies' key gives way. */
+ * replies' key gives way, and an orphan that ageing has not met yet. */
 static bool keep_source(struct lb_steer *st, const struct lb_conn_request *rq,
 			struct lb_tuple *to_server, struct lb_key *rev)
 {
 	struct lb_conn *old;
+	uint32_t real_id;
 
 	to_server->src = lb_key_src(rq->key);
 	to_server->sport_be = lb_key_sport(rq->key);
 	if (is_source_free(st, rq, to_server, rev))
 		return true;
 	old = lb_conn_lookup(st->conn_table, rev, lb_conn_hash(st->conn_table, rev));
+	if (lb_conn_validate(st, old, rev->is_v6, &real_id) == NULL)
+		return true;
 	if (!is_closing(old))
 		return false;
 	lb_conn_close(st, old, rev->is_v6, LB_COUNT_conn_closed);

@@ -551,3 +551,27 @@ Test(pipeline, an_observer_sees_each_packet_in_the_passes_that_work_on_it)
 	cr_expect_eq(seen.n[LB_PASS_ACCOUNT], 2);
 	world_close(&w);
 }
+
+Test(pipeline, what_a_replaced_nat_service_left_behind_stands_in_nobodys_way)
+{
+	struct world_service service = {
+		.first_port = 80, .n_servers = 1, .forwarding = LB_FORWARD_NAT};
+	struct frame f;
+	struct world w;
+
+	world_open(&w, NULL);
+	world_service(&w, &service);
+	world_tcp(&f, CLIENT, 40000, WORLD_VIP, 80, SYN);
+	cr_assert_eq(world_send(&w, &f), LB_VERDICT_TX);
+	world_no_service(&w, 0);
+	service.epoch = 1;
+	world_service(&w, &service);
+	/* The client's packet finds its half of the orphan; the other half has the replies' key. */
+	world_tcp(&f, CLIENT, 40000, WORLD_VIP, 80, ACK);
+	world_send(&w, &f);
+	cr_expect_eq(w.last.drop_reason, LB_COUNT_drop_no_connection);
+	world_tcp(&f, CLIENT, 40000, WORLD_VIP, 80, SYN);
+	cr_expect_eq(world_send(&w, &f), LB_VERDICT_TX, "%s",
+		     lb_counter_info[w.last.drop_reason].name);
+	world_close(&w);
+}
