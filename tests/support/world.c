@@ -88,10 +88,13 @@ void world_open(struct world *w, const struct world_options *options)
 
 	memset(w, 0, sizeof(*w));
 	w->now_ms = 5000;
-	w->persist_bytes = lb_persist_bytes(n_records);
-	w->persist_mem = map(w->persist_bytes);
-	if (lb_persist_init(w->persist_mem, n_records, o->seed, &w->persist) != 0)
-		give_up("world: lb_persist_init");
+	w->persist = o->persist;
+	if (o->persist == NULL) {
+		w->persist_bytes = lb_persist_bytes(n_records);
+		w->persist_mem = map(w->persist_bytes);
+		if (lb_persist_init(w->persist_mem, n_records, o->seed, &w->persist) != 0)
+			give_up("world: lb_persist_init");
+	}
 	params.persist = w->persist;
 	w->pipeline_bytes = lb_pipeline_bytes(&params);
 	w->pipeline_mem = map(w->pipeline_bytes);
@@ -110,7 +113,8 @@ void world_open(struct world *w, const struct world_options *options)
 void world_close(struct world *w)
 {
 	munmap(w->pipeline_mem, w->pipeline_bytes);
-	munmap(w->persist_mem, w->persist_bytes);
+	if (w->persist_mem != NULL)
+		munmap(w->persist_mem, w->persist_bytes);
 	for (uint32_t i = 0; i < w->n_services; i++)
 		lb_service_free(w->services[i]);
 	lb_route_table_free(w->routes);
@@ -253,10 +257,15 @@ void world_send_burst(struct world *w, struct frame *frames, uint32_t n)
 		give_up("world: burst of %u", n);
 	for (uint32_t i = 0; i < n; i++) {
 		w->burst.pkt[i] = frame_view(&frames[i]);
+		w->burst.pkt[i].is_handed = w->is_handed;
 		was_sound[i] = frame_verify(w->burst.pkt[i].data, w->burst.pkt[i].len) == NULL;
 	}
 	w->burst.n = n;
 	lb_pipeline_run(w->pl, &w->burst, w->now_ms);
+	if (w->is_handed) {
+		lb_pipeline_count(w->pl, LB_COUNT_rx, -(uint64_t)n);
+		lb_pipeline_count(w->pl, LB_COUNT_handed_in, n);
+	}
 	for (uint32_t i = 0; i < n; i++) {
 		judge(w, &w->burst.pkt[i], was_sound[i]);
 		take_back(&frames[i], &w->burst.pkt[i]);

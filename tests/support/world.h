@@ -32,12 +32,14 @@ struct world_options {
 	uint32_t n_workers;     /* 0: 1 */
 	uint32_t worker;
 	uint64_t seed;
+	struct lb_persist_table *persist; /* another world's; NULL: its own */
 };
 
 struct world {
 	struct lb_pipeline *pl;
 	struct lb_persist_table *persist;
 	uint64_t now_ms;
+	bool is_handed; /* frames that come now were handed over by another worker */
 	void *pipeline_mem;
 	size_t pipeline_bytes;
 	void *persist_mem;
