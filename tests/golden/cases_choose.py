@@ -1,5 +1,8 @@
 """Cases about who gets a connection: services, schedulers, persistence, states."""
-from frames import (FAMILIES, NAT_ADDRESS, Flow, client, configuration, real, server, service,
+from fractions import Fraction
+
+import choices
+from frames import (FAMILIES, NAT_ADDRESS, VIP, Flow, client, configuration, real, server, service,
                     vip_source)
 from statement import Case
 
@@ -192,4 +195,55 @@ def no_shared_server():
     return case
 
 
-CASES = [round_robin, weighted, exchange, prefixes, ports, protocols, states, no_shared_server]
+def maglev():
+    """By a hash that knows no seed, with weights 2:1:1 and 1. Server 3 is drained: only its clients
+    go elsewhere."""
+    servers = {family: [server(n, family) for n in range(1, 5)] for family in FAMILIES}
+    weights = (2, 1, 1, 1)
+    entries = {family: [real(s, weight=w) for s, w in zip(servers[family], weights)]
+               for family in FAMILIES}
+    for family in FAMILIES:
+        entries[family][2]['admin_state'] = 'drain'
+    case = Case('28-maglev', configuration('by the hash of the connection and of the client', [
+        service(name, family, [port], entries[family], scheduler=name.replace('-', '_'))
+        for family in FAMILIES for name, port in (('maglev', 80), ('source-hash', 81))]))
+    sources = Sources()
+    for family in FAMILIES:
+        table = choices.maglev_table([s.address for s in servers[family]], weights)
+        for n in range(1, 25):
+            who = client(1 + n % 8, family, 40000 + n)
+            for port, value in ((80, choices.hash_of_flow(who, VIP[family], 80)),
+                                (81, choices.hash_of_address(who.address))):
+                host = servers[family][choices.by_table(table, value, {0, 1, 3})]
+                opened(case, sources, who, port, host).exchange()
+    return case
+
+
+def least_connections():
+    """The better of two draws out of the connection's own hash. Each service has its own servers:
+    a server's connections are counted over all services."""
+    weights = {80: (1, 1, 1, 1), 81: (3, 1, 0, 2)}
+    servers = {(family, port): [server(n, family, 8000 + port) for n in range(1, 5)]
+               for family in FAMILIES for port in weights}
+    case = Case('29-least-connections', configuration('few connections attract more', [
+        service(name, family, [port],
+                [real(s, weight=w) for s, w in zip(servers[family, port], weights[port])],
+                scheduler=name)
+        for family in FAMILIES
+        for name, port in (('least_connections', 80), ('weighted_least_connections', 81))]))
+    sources = Sources()
+    for family in FAMILIES:
+        for port, weight in weights.items():
+            live = [0] * 4
+            for n in range(1, 25):
+                who = client(n, family, 41000 + n)
+                i = choices.by_connections(choices.turns(weight),
+                                           lambda i: Fraction(live[i] + 1, weight[i]),
+                                           choices.hash_of_flow(who, VIP[family], port))
+                live[i] += 1
+                opened(case, sources, who, port, servers[family, port][i])
+    return case
+
+
+CASES = [round_robin, weighted, exchange, prefixes, ports, protocols, states, no_shared_server,
+         maglev, least_connections]
