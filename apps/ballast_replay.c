@@ -242,9 +242,12 @@ static int find_iface(struct replay *rp, struct lb_error *err)
 static int add_ifaces(struct replay *rp, struct lb_cmd_list *list)
 {
 	for (uint32_t i = 0; i < rp->cfg->node.n_interfaces; i++) {
-		struct lb_iface iface = {{2, 'p', 'c', 'a', 'p', (uint8_t)i}, 1500};
-		int rc = lb_reconcile_iface(rp->reconcile, i, &iface, list);
+		struct lb_iface iface = {.mac = {2, 'p', 'c', 'a', 'p', (uint8_t)i}, .mtu = 1500};
+		int rc;
 
+		memcpy(iface.tunnel_source, rp->cfg->node.interfaces[i].tunnel_source,
+		       sizeof(iface.tunnel_source));
+		rc = lb_reconcile_iface(rp->reconcile, i, &iface, list);
 		if (rc != 0)
 			return rc;
 	}

@@ -180,7 +180,7 @@ static int tell_interfaces(struct lb_control *ctl, struct lb_error *err)
 {
 	for (uint32_t i = 0; i < ctl->cfg->node.n_interfaces; i++) {
 		struct lb_port_info info;
-		struct lb_iface value;
+		struct lb_iface value = {0};
 		int rc = lb_dataplane_port_info(ctl->dp, i, &info);
 
 		if (rc < 0)
@@ -188,6 +188,8 @@ static int tell_interfaces(struct lb_control *ctl, struct lb_error *err)
 					    "the port does not answer");
 		memcpy(value.mac, info.mac, sizeof(value.mac));
 		value.mtu = info.mtu;
+		memcpy(value.tunnel_source, ctl->cfg->node.interfaces[i].tunnel_source,
+		       sizeof(value.tunnel_source));
 		rc = lb_reconcile_iface(ctl->reconcile, i, &value, lb_courier_list(ctl->courier));
 		if (rc < 0)
 			return lb_error_set(err, rc, "", "%s", strerror(-rc));

@@ -64,6 +64,7 @@ struct lb_service_image *lb_service_image_fill(struct lb_service_scratch *scratc
 	p->no_server_action = (uint8_t)svc->no_server_action;
 	p->group_id = (uint16_t)ws->group_id;
 	p->nat_source_id = ws->nat_source_id;
+	p->gue_port = svc->gue_port;
 	p->idle_timeout_ms = svc->idle_timeout_s * 1000;
 	fill_persistence(p, svc, cfg);
 	p->n_ports = svc->n_ports;
@@ -119,7 +120,8 @@ bool lb_service_image_equal(const struct lb_service_image *a, const struct lb_se
 	return is_same_place(a, b) && has_same_table(p, q) && p->forwarding == q->forwarding &&
 	       p->scheduler == q->scheduler && p->no_server_action == q->no_server_action &&
 	       p->persist_len == q->persist_len && p->group_id == q->group_id &&
-	       p->nat_source_id == q->nat_source_id && p->idle_timeout_ms == q->idle_timeout_ms &&
+	       p->nat_source_id == q->nat_source_id && p->gue_port == q->gue_port &&
+	       p->idle_timeout_ms == q->idle_timeout_ms &&
 	       p->persist_timeout_ms == q->persist_timeout_ms && p->n_servers == q->n_servers &&
 	       memcmp(p->servers, q->servers, p->n_servers * sizeof(*p->servers)) == 0;
 }

@@ -13,7 +13,8 @@ static const char *const admin_words[] = {[LB_ADMIN_ENABLED] = "enabled",
 					  [LB_ADMIN_DRAIN] = "drain",
 					  [LB_ADMIN_DISABLED] = "disabled"};
 static const char *const forwarding_words[LB_FORWARD_N] = {
-	[LB_FORWARD_FULLNAT] = "fullnat", [LB_FORWARD_NAT] = "nat", [LB_FORWARD_DSR] = "dsr"};
+	[LB_FORWARD_FULLNAT] = "fullnat", [LB_FORWARD_NAT] = "nat", [LB_FORWARD_DSR] = "dsr",
+	[LB_FORWARD_IPIP] = "ipip",       [LB_FORWARD_GUE] = "gue"};
 static const char *const scheduler_words[LB_SCHED_N] = {
 	[LB_SCHED_ROUND_ROBIN] = "round_robin",
 	[LB_SCHED_WEIGHTED_ROUND_ROBIN] = "weighted_round_robin",

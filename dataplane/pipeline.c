@@ -5,6 +5,7 @@
 
 #include <assert.h>
 
+#include "packet/encap.h"
 #include "packet/parse.h"
 #include "packet/rewrite.h"
 #include "pipeline_state.h"
@@ -181,19 +182,65 @@ static void rewrite_error(struct lb_pkt *p)
 	lb_rewrite_icmp_error(p, &quote);
 }
 
+/* The tunnel that this packet takes, if it takes one. */
+static struct lb_encap tunnel_of(const struct lb_steer *st, const struct lb_pkt *p, uint8_t iface)
+{
+	const struct lb_addr *server = &st->reals[p->real_id].addr;
+
+	return (struct lb_encap){
+		.src = st->ifaces[iface].tunnel_source[lb_addr_is_v4(server) ? 0 : 1],
+		.dst = *server,
+		.flow_hash = p->hash,
+		.dport_be = st->services[p->service]->gue_port_be,
+		.is_gue = p->forwarding == LB_FORWARD_GUE,
+	};
+}
+
+/* What goes on in front of the packet or in its headers; false: it has ended. */
+static bool write_out(struct lb_pipeline *pl, struct lb_pkt *p, uint8_t out_iface, uint64_t now_ms)
+{
+	const struct lb_steer *st = &pl->steer;
+	bool is_tunnel = lb_forwarding_is_tunnel(p->forwarding);
+	uint32_t mtu = st->ifaces[out_iface].mtu, n_more = 0;
+	struct lb_encap tunnel;
+
+	if (is_tunnel) {
+		tunnel = tunnel_of(st, p, out_iface);
+		n_more = lb_encap_bytes(&tunnel);
+	}
+	if (mtu != 0 && p->ip_len + n_more > mtu) {
+		lb_refuse_too_big(pl, p, mtu - n_more, now_ms);
+		return false;
+	}
+	if (is_tunnel && lb_addr_is_zero(&tunnel.src)) {
+		lb_pkt_drop(p, LB_COUNT_drop_no_tunnel_source);
+		return false;
+	}
+	if (is_tunnel && !lb_encap_push(p, &tunnel)) {
+		lb_pkt_drop(p, LB_COUNT_drop_too_large);
+		return false;
+	}
+	if (lb_forwarding_is_one_way(p->forwarding))
+		return true;
+	if (!lb_rewrite_ttl(p)) {
+		lb_refuse(pl, p, LB_COUNT_drop_ttl_expired, &st->services[p->service]->vip,
+			  LB_ICMP_TTL_EXCEEDED, now_ms);
+		return false;
+	}
+	if (p->kind == LB_PKT_FLOW)
+		lb_rewrite_flow(p);
+	else
+		rewrite_error(p);
+	return true;
+}
+
 static void deliver(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 {
 	const struct lb_steer *st = &pl->steer;
 	const struct lb_next_hop *nh = lb_next_hop_get(st->next_hops, p->next_hop);
-	bool is_routed = !lb_forwarding_is_one_way(p->forwarding);
 
 	if (p->forwarding == LB_FORWARD_DSR && st->reals[p->real_id].via_gateway != 0) {
 		lb_pkt_drop(p, LB_COUNT_drop_not_on_link);
-		return;
-	}
-	if (is_routed && !lb_rewrite_ttl(p)) {
-		lb_refuse(pl, p, LB_COUNT_drop_ttl_expired, &st->services[p->service]->vip,
-			  LB_ICMP_TTL_EXCEEDED, now_ms);
 		return;
 	}
 	if (nh->resolved == 0) {
@@ -201,20 +248,19 @@ static void deliver(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 		lb_pkt_drop(p, LB_COUNT_drop_next_hop_unresolved);
 		return;
 	}
-	if (is_routed && p->kind == LB_PKT_FLOW)
-		lb_rewrite_flow(p);
-	else if (is_routed)
-		rewrite_error(p);
+	if (!write_out(pl, p, nh->iface, now_ms))
+		return;
 	lb_rewrite_link(p, nh->mac, st->ifaces[nh->iface].mac);
 	p->out_iface = nh->iface;
 	p->verdict = LB_VERDICT_TX;
 }
 
 /* The packet as it leaves.
- * Reads                 next_hop, the new addresses and ports; next hops, interfaces
+ * Reads                 forwarding, next_hop, the new addresses and ports; next hops, servers,
+ *                       interfaces
  * Writes                the frame, out_iface, verdict
- * May end packets with  TX, drop_ttl_expired, drop_next_hop_unresolved, drop_not_on_link; TX of an
- *                       ICMP error
+ * May end packets with  TX, drop_ttl_expired, drop_next_hop_unresolved, drop_not_on_link,
+ *                       drop_too_big, drop_no_tunnel_source, drop_too_large; TX of an ICMP error
  * Prefetches            nothing: choose has */
 static void pass_deliver(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now_ms)
 {

@@ -6,21 +6,45 @@
 #include "steer/pick.h"
 #include "steer/service_object.h"
 
+static bool may_answer(struct lb_pipeline *pl, uint64_t now_ms)
+{
+	if (lb_token_bucket_take(&pl->replies, now_ms))
+		return true;
+	lb_count(&pl->steer, LB_COUNT_reply_suppressed);
+	return false;
+}
+
+/* The packet has become the answer, if it may have one. */
+static void answer(struct lb_pipeline *pl, struct lb_pkt *p, bool is_built, enum lb_counter kind)
+{
+	if (!is_built) {
+		lb_token_bucket_give_back(&pl->replies);
+		return;
+	}
+	lb_count(&pl->steer, kind);
+	p->verdict = LB_VERDICT_TX;
+	p->out_iface = p->iface;
+}
+
 void lb_refuse(struct lb_pipeline *pl, struct lb_pkt *p, enum lb_counter reason,
 	       const struct lb_addr *vip, enum lb_icmp_why why, uint64_t now_ms)
 {
 	lb_pkt_drop(p, reason);
-	if (!lb_token_bucket_take(&pl->replies, now_ms)) {
-		lb_count(&pl->steer, LB_COUNT_reply_suppressed);
+	if (!may_answer(pl, now_ms))
 		return;
-	}
-	if (vip == NULL ? !lb_reply_tcp_reset(p) : !lb_reply_icmp_error(p, vip, why)) {
-		lb_token_bucket_give_back(&pl->replies);
-		return;
-	}
-	lb_count(&pl->steer, vip == NULL ? LB_COUNT_rst_sent : LB_COUNT_icmp_sent);
-	p->verdict = LB_VERDICT_TX;
-	p->out_iface = p->iface;
+	if (vip == NULL)
+		answer(pl, p, lb_reply_tcp_reset(p), LB_COUNT_rst_sent);
+	else
+		answer(pl, p, lb_reply_icmp_error(p, vip, why), LB_COUNT_icmp_sent);
+}
+
+void lb_refuse_too_big(struct lb_pipeline *pl, struct lb_pkt *p, uint32_t mtu, uint64_t now_ms)
+{
+	const struct lb_addr *vip = &pl->steer.services[p->service]->vip;
+
+	lb_pkt_drop(p, LB_COUNT_drop_too_big);
+	if (may_answer(pl, now_ms))
+		answer(pl, p, lb_reply_too_big(p, vip, mtu), LB_COUNT_icmp_sent);
 }
 
 static void refuse_by_protocol(struct lb_pipeline *pl, struct lb_pkt *p, enum lb_counter reason,

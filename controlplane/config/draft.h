@@ -23,6 +23,7 @@
 #define LB_CFG_IDLE_TCP_S 7440u        /* RFC 5382 REQ-5 */
 #define LB_CFG_IDLE_ONE_WAY_TCP_S 900u /* DESIGN 3.4: the state can be lost */
 #define LB_CFG_IDLE_UDP_S 300u
+#define LB_CFG_GUE_PORT 9886u /* as the contract says */
 #define LB_CFG_NAT_FIRST_PORT 20000u /* a VIP that serves as its own NAT source */
 #define LB_CFG_NAT_LAST_PORT 49999u
 

@@ -192,6 +192,7 @@ static int fill_service(struct lb_draft *d, struct lb_cfg_service *svc, const cJ
 	svc->idle_timeout_s = (uint32_t)lb_schema_int(schema, item, "idle_timeout_s");
 	if (svc->idle_timeout_s == 0)
 		svc->idle_timeout_s = default_idle_s(svc);
+	svc->gue_port = (uint16_t)lb_schema_int(schema, item, "gue_port");
 	svc->nat_source = refer(d, &d->nat_sources, item, idx, "nat_source");
 	fill_service_group(d, svc, item, idx);
 	return fill_service_pool(d, svc, item, idx);

@@ -16,6 +16,8 @@ static void fill_address(struct lb_addr *out, const struct lb_schema *schema, co
 		lb_addr_parse(value->valuestring, out);
 }
 
+static const char *const tunnel_keys[2] = {"tunnel_source", "tunnel_source_ipv6"};
+
 static void fill_interface(struct lb_cfg_interface *iface, const cJSON *item)
 {
 	const struct lb_schema *schema = &lb_schema_interface;
@@ -34,6 +36,15 @@ static void fill_interface(struct lb_cfg_interface *iface, const cJSON *item)
 	}
 	fill_address(&iface->gateway, schema, item, "gateway");
 	fill_address(&iface->gateway_ipv6, schema, item, "gateway_ipv6");
+	for (uint32_t i = 0; i < 2; i++)
+		fill_address(&iface->tunnel_source[i], schema, item, tunnel_keys[i]);
+	for (uint32_t i = iface->n_addresses; i-- > 0;) {
+		const struct lb_addr *own = &iface->addresses[i].addr;
+		uint32_t family = lb_addr_is_v4(own) ? 0 : 1;
+
+		if (lb_schema_get(schema, item, tunnel_keys[family]) == NULL)
+			iface->tunnel_source[family] = *own;
+	}
 }
 
 static void fill_neighbor(struct lb_draft *d, struct lb_cfg_neighbor *neighbor, const cJSON *item,

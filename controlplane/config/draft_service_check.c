@@ -63,7 +63,8 @@ static void check_families(struct lb_draft *d, uint32_t idx, const struct pool_f
 	const bool is_v4 = lb_addr_is_v4(&svc->address);
 	uint32_t other = is_v4 ? facts->first_v6 : facts->first_v4;
 
-	if (lb_addr_is_zero(&svc->address) || other == FIRST_OF_NONE)
+	if (lb_addr_is_zero(&svc->address) || other == FIRST_OF_NONE ||
+	    lb_forwarding_is_tunnel((uint8_t)svc->forwarding))
 		return;
 	if (pool->is_inline)
 		lb_draft_real_place(d, svc->pool, other, "/address", where);
@@ -95,6 +96,42 @@ static void check_probe_ports(struct lb_draft *d, uint32_t idx, const struct poo
 			d->cfg->monitors[facts->portless].name);
 		return;
 	}
+}
+
+/* A tunnel of the real server's family needs an address to come from. */
+static void check_tunnel_source(struct lb_draft *d, uint32_t idx, const struct pool_facts *facts)
+{
+	const struct lb_cfg_service *svc = &d->cfg->services[idx];
+	const struct lb_cfg_node *node = &d->cfg->node;
+	const uint32_t first[2] = {facts->first_v4, facts->first_v6};
+	char where[LB_ERROR_WHERE_MAX];
+
+	if (!lb_forwarding_is_tunnel((uint8_t)svc->forwarding) || node->n_interfaces == 0)
+		return;
+	for (uint32_t family = 0; family < 2; family++) {
+		bool has_source = first[family] == FIRST_OF_NONE;
+
+		for (uint32_t i = 0; i < node->n_interfaces; i++)
+			has_source |= !lb_addr_is_zero(&node->interfaces[i].tunnel_source[family]);
+		if (!has_source)
+			lb_error_list_add(
+				d->errors, lb_draft_service_place(idx, "/forwarding", where),
+				"needs an IPv%d tunnel source for the real server \"%s\": an "
+				"address or %s of an interface",
+				family == 0 ? 4 : 6,
+				d->cfg->pools[svc->pool].reals[first[family]].name,
+				family == 0 ? "tunnel_source" : "tunnel_source_ipv6");
+	}
+}
+
+static void check_gue_port(struct lb_draft *d, uint32_t idx)
+{
+	const struct lb_cfg_service *svc = &d->cfg->services[idx];
+	char where[LB_ERROR_WHERE_MAX];
+
+	if (svc->gue_port != LB_CFG_GUE_PORT && svc->forwarding != LB_FORWARD_GUE)
+		lb_error_list_add(d->errors, lb_draft_service_place(idx, "/gue_port", where),
+				  "goes with \"forwarding\": \"gue\" only");
 }
 
 /* The packet keeps the port that the client asked for: a real server cannot have another. */
@@ -135,6 +172,7 @@ static void check_pool(struct lb_draft *d, uint32_t idx, const struct pool_facts
 	check_families(d, idx, facts);
 	check_probe_ports(d, idx, facts);
 	check_server_ports(d, idx);
+	check_tunnel_source(d, idx, facts);
 	if (lb_sched_has_cycle(svc->scheduler) && facts->weights > LB_SERVICE_SEQUENCE_MAX)
 		lb_error_list_add(
 			d->errors, lb_draft_service_place(idx, key, where),
@@ -210,6 +248,7 @@ int lb_draft_check_services(struct lb_draft *d)
 	for (uint32_t s = 0; s < cfg->n_services; s++) {
 		check_nat_source(d, s);
 		check_table_size(d, s);
+		check_gue_port(d, s);
 		if (cfg->services[s].pool != LB_CFG_NONE)
 			check_pool(d, s, &facts[cfg->services[s].pool]);
 	}

@@ -70,6 +70,20 @@ static const struct lb_schema schema_interface_gateway_ipv6 = {
 	.format = LB_FORMAT_ADDRESS_IPV6,
 };
 
+static const struct lb_schema schema_interface_tunnel_source = {
+	.type = LB_SCHEMA_STRING,
+	.min = 0,
+	.max = 255,
+	.format = LB_FORMAT_ADDRESS_IPV4,
+};
+
+static const struct lb_schema schema_interface_tunnel_source_ipv6 = {
+	.type = LB_SCHEMA_STRING,
+	.min = 0,
+	.max = 255,
+	.format = LB_FORMAT_ADDRESS_IPV6,
+};
+
 static const struct lb_schema_key keys_interface[] = {
 	{"name", &schema_interface_name, true, true},
 	{"description", &schema_description, false, false},
@@ -78,12 +92,14 @@ static const struct lb_schema_key keys_interface[] = {
 	{"addresses", &schema_interface_addresses, false, true},
 	{"gateway", &schema_interface_gateway, false, true},
 	{"gateway_ipv6", &schema_interface_gateway_ipv6, false, true},
+	{"tunnel_source", &schema_interface_tunnel_source, false, true},
+	{"tunnel_source_ipv6", &schema_interface_tunnel_source_ipv6, false, true},
 };
 
 const struct lb_schema lb_schema_interface = {
 	.type = LB_SCHEMA_OBJECT,
 	.keys = keys_interface,
-	.n_keys = 7,
+	.n_keys = 9,
 };
 
 static const struct lb_schema schema_node_interfaces = {
@@ -637,12 +653,14 @@ static const char *const words_virtual_service_forwarding[] = {
 	"fullnat",
 	"nat",
 	"dsr",
+	"ipip",
+	"gue",
 };
 
 static const struct lb_schema schema_virtual_service_forwarding = {
 	.type = LB_SCHEMA_STRING,
 	.words = words_virtual_service_forwarding,
-	.n_words = 3,
+	.n_words = 5,
 };
 
 static const struct lb_schema schema_virtual_service_nat_source = {
@@ -650,6 +668,13 @@ static const struct lb_schema schema_virtual_service_nat_source = {
 	.min = 0,
 	.max = 255,
 	.format = LB_FORMAT_NAME,
+};
+
+static const struct lb_schema schema_virtual_service_gue_port = {
+	.type = LB_SCHEMA_INTEGER,
+	.min = 1,
+	.max = 65535,
+	.number_default = 9886,
 };
 
 static const char *const words_virtual_service_scheduler[] = {
@@ -738,6 +763,7 @@ static const struct lb_schema_key keys_virtual_service[] = {
 	{"health_monitors", &schema_virtual_service_health_monitors, false, false},
 	{"forwarding", &schema_virtual_service_forwarding, true, false},
 	{"nat_source", &schema_virtual_service_nat_source, false, false},
+	{"gue_port", &schema_virtual_service_gue_port, false, false},
 	{"scheduler", &schema_virtual_service_scheduler, false, false},
 	{"maglev_table_size", &schema_virtual_service_maglev_table_size, false, false},
 	{"persistence_group", &schema_virtual_service_persistence_group, false, false},
@@ -760,7 +786,7 @@ static const char *const not_both_virtual_service[] = {
 const struct lb_schema lb_schema_virtual_service = {
 	.type = LB_SCHEMA_OBJECT,
 	.keys = keys_virtual_service,
-	.n_keys = 18,
+	.n_keys = 19,
 	.exactly_one = exactly_one_virtual_service,
 	.not_both = not_both_virtual_service,
 };

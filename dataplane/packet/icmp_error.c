@@ -7,6 +7,7 @@
 #define TTL 64u
 #define ICMP4_MESSAGE_MAX 576u  /* RFC 1812 4.3.2.3, IP header included */
 #define ICMP6_MESSAGE_MAX 1280u /* RFC 4443 2.4 (c), IP header included */
+#define IPV6_MTU_MIN 1280u
 #define IPV4_DONT_FRAGMENT 0x4000u
 #define IPV4_INTERNETWORK_CONTROL 0xc0u /* precedence of errors, RFC 1812 4.3.2.5 */
 
@@ -171,10 +172,11 @@ static uint8_t *make_room(struct lb_pkt *p, uint32_t n_before, uint32_t n)
 	return p->data;
 }
 
-bool lb_reply_icmp_error(struct lb_pkt *p, const struct lb_addr *src, enum lb_icmp_why why)
+/* `rest` is the second word of the ICMP header. */
+static bool reply(struct lb_pkt *p, const struct lb_addr *src, struct icmp_words words,
+		  uint32_t rest)
 {
 	bool is_v6 = p->key.is_v6;
-	const struct icmp_words *words = is_v6 ? &icmp6_words[why] : &icmp4_words[why];
 	uint32_t n_header = is_v6 ? LB_IPV6_BYTES : LB_IPV4_BYTES;
 	uint32_t n_before = n_header + LB_ICMP_BYTES;
 	uint32_t n_max = (is_v6 ? ICMP6_MESSAGE_MAX : ICMP4_MESSAGE_MAX) - n_before;
@@ -194,11 +196,24 @@ bool lb_reply_icmp_error(struct lb_pkt *p, const struct lb_addr *src, enum lb_ic
 	else
 		write_ipv4(ip, lb_addr_v4(src), p->key.v4.src_be, IPPROTO_ICMP, n);
 	memset(icmp, 0, LB_ICMP_BYTES);
-	icmp[0] = words->type;
-	icmp[1] = words->code;
+	icmp[0] = words.type;
+	icmp[1] = words.code;
+	lb_store_u32(icmp + 4, rest);
 	sum = is_v6 ? l4_sum(ip, true, IPPROTO_ICMPV6, n) : lb_checksum_sum(0, icmp, n);
 	lb_store_be16(icmp + LB_ICMP_CHECKSUM_OFF, lb_checksum_of(sum));
 	take(p, data, n_header + n, is_v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
 	p->tcp_flags = 0;
 	return true;
+}
+
+bool lb_reply_icmp_error(struct lb_pkt *p, const struct lb_addr *src, enum lb_icmp_why why)
+{
+	return reply(p, src, p->key.is_v6 ? icmp6_words[why] : icmp4_words[why], 0);
+}
+
+bool lb_reply_too_big(struct lb_pkt *p, const struct lb_addr *src, uint32_t mtu)
+{
+	if (!p->key.is_v6)
+		return reply(p, src, (struct icmp_words){3, 4}, mtu);
+	return reply(p, src, (struct icmp_words){2, 0}, mtu < IPV6_MTU_MIN ? IPV6_MTU_MIN : mtu);
 }

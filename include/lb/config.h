@@ -48,6 +48,7 @@ struct lb_cfg_interface {
 	uint32_t n_addresses;
 	struct lb_addr gateway;	     /* all zero: none */
 	struct lb_addr gateway_ipv6; /* all zero: none */
+	struct lb_addr tunnel_source[2]; /* of IPv4 and of IPv6 tunnels; all zero: none */
 };
 
 struct lb_cfg_neighbor {
@@ -129,6 +130,7 @@ struct lb_cfg_service {
 	enum lb_no_server_action no_server_action;
 	enum lb_advertise advertise;
 	uint32_t idle_timeout_s;
+	uint16_t gue_port;
 };
 
 struct lb_config {

@@ -27,8 +27,15 @@ enum lb_forwarding {
 	LB_FORWARD_FULLNAT,
 	LB_FORWARD_NAT,
 	LB_FORWARD_DSR, /* link-layer addresses only; the server answers the client itself */
+	LB_FORWARD_IPIP, /* behind another IP header of either family */
+	LB_FORWARD_GUE,	 /* the same, behind UDP */
 	LB_FORWARD_N,
 };
+
+static inline bool lb_forwarding_is_tunnel(uint8_t forwarding)
+{
+	return forwarding >= LB_FORWARD_IPIP;
+}
 
 /* Ballast sees the client's packets only: one entry a connection, and nothing to translate. */
 static inline bool lb_forwarding_is_one_way(uint8_t forwarding)
@@ -79,6 +86,7 @@ struct lb_service_params {
 	uint8_t persist_len;	  /* bits of the client's address that a record covers */
 	uint16_t group_id;	  /* persistence group, 0: none */
 	uint32_t nat_source_id;	  /* fullnat only */
+	uint16_t gue_port;	  /* gue only; host order */
 	uint32_t idle_timeout_ms; /* established TCP, or UDP */
 	uint32_t persist_timeout_ms;
 	const struct lb_port_range *ports;
@@ -156,7 +164,8 @@ struct lb_nat_source {
 
 struct lb_iface {
 	uint8_t mac[6];
-	uint16_t mtu;
+	uint16_t mtu;			/* of IP packets; 0: not known, not checked */
+	struct lb_addr tunnel_source[2]; /* of IPv4 and of IPv6 tunnels; all zero: none */
 };
 
 /* Routes towards clients: longest prefix wins. */

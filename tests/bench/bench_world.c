@@ -82,7 +82,7 @@ static void add_nat_source(struct bench_world *w)
 
 static void add_servers(struct bench_world *w)
 {
-	struct lb_iface iface = {{2, 0, 0, 0, 0, 0xfe}, 1500};
+	struct lb_iface iface = {.mac = {2, 0, 0, 0, 0, 0xfe}, .mtu = 1500};
 
 	apply(w, LB_CMD_IFACE, 0, &iface, 0);
 	for (uint32_t i = 0; i < w->shape.n_servers; i++) {

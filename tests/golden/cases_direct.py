@@ -1,11 +1,12 @@
 """Cases of the modes in which the client's packet reaches the server as it is and the reply does not
-come back through Ballast."""
+come back through Ballast; and of packets that are too large for their way."""
 from frames import (BALLAST_MAC, FAMILIES, GATEWAY_MAC, NETWORK, VIP, UNREACHABLE, EXPIRED,
-                    ICMP_WORDS, client, client_on_link, configuration, frame, icmp_error, packet,
-                    reset_of, server, service, transport)
-from scapy.layers.inet import IPOption_NOP
-from scapy.layers.inet6 import IPv6ExtHdrDestOpt, PadN
-from scapy.packet import raw
+                    ICMP_WORDS, Flow, client, client_on_link, configuration, frame, icmp_error,
+                    packet, reset_of, server, service, transport, vip_source)
+from scapy.layers.inet import ICMP, IP, UDP, IPOption_NOP
+from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6, IPv6ExtHdrDestOpt, PadN
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw, raw
 from statement import Case
 
 LARGE = bytes(range(256)) * 5
@@ -111,4 +112,112 @@ def dsr_behind_gateway():
     return case
 
 
-CASES = [dsr, dsr_behind_gateway]
+# Under --seed 1, read from a run: the hash of client 1's connection by (family, protocol, port), as
+# much of it as a flow label or, towards IPv4 servers, a source port of GUE shows.
+HASHES = {(4, 'tcp', 80): 4155, (4, 'udp', 80): 388, (6, 'tcp', 80): 7955, (6, 'udp', 80): 14283,
+          (4, 'tcp', 81): 221678, (4, 'udp', 81): 996334, (6, 'tcp', 81): 306154,
+          (6, 'udp', 81): 502133, (4, 'tcp', 82): 5153, (4, 'tcp', 83): 354385,
+          (6, 'tcp', 82): 2133, (6, 'tcp', 83): 285011}
+SOURCE = {family: NETWORK[family] + '2' for family in FAMILIES}
+MTU = 1500
+
+
+def tunnel(outer, mode, host, flow_hash, gue_port=9886):
+    """What wraps a packet: built by scapy, so the UDP checksum is a full sum."""
+    def wrap(inner):
+        inner = IP(raw(inner)) if inner.version == 4 else IPv6(raw(inner))
+        traffic_class = inner.tos if inner.version == 4 else inner.tc
+        proto = 17 if mode == 'gue' else 4 if inner.version == 4 else 41
+        if outer == 4:
+            head = IP(src=SOURCE[4], dst=host.address, ttl=64, id=0, flags='DF', proto=proto,
+                      tos=traffic_class)
+        else:
+            head = IPv6(src=SOURCE[6], dst=host.address, hlim=64, nh=proto, tc=traffic_class,
+                        fl=flow_hash & 0xfffff)
+        if mode == 'gue':
+            head = head / UDP(sport=49152 + (flow_hash & 0x3fff), dport=gue_port)
+        return head / Raw(raw(inner))
+    return wrap
+
+
+def tunnels(name, mode, ports, **keys):
+    """Either family in either family: the first port's servers are IPv4, the second's IPv6."""
+    case = Case(name, configuration(f'{mode}: both families in both', [
+        service(f'{proto}-in-ipv{outer}', family, [port], [server(1, outer)], protocol=proto,
+                forwarding=mode, **keys)
+        for family in FAMILIES for proto in ('tcp', 'udp') for outer, port in zip(FAMILIES, ports)]))
+    for family in FAMILIES:
+        for proto in ('tcp', 'udp'):
+            for outer, port in zip(FAMILIES, ports):
+                host = server(1, outer)
+                wrap = tunnel(outer, mode, host, HASHES[family, proto, port],
+                              keys.get('gue_port', 9886))
+                flow = life(case, proto, client(1, family), port, host, wrap)
+                flow.pass_on(flow.packet('A'), padding=b'\x01\x02\x03\x04\x05\x06', kept=b'')
+                if (family, proto) == (4, 'udp'):
+                    flow.pass_on(packet(flow.client.address, VIP[4], UDP(
+                        sport=flow.client.port, dport=port, chksum=0) / Raw(b'odd')))
+        stray(case, family, ports[0])
+    return case
+
+
+def ipip():
+    return tunnels('15-ipip', 'ipip', (80, 81))
+
+
+def gue():
+    return tunnels('16-gue', 'gue', (80, 81), gue_port=6080)
+
+
+def too_big_answer(bounced, vip, mtu):
+    """Fragmentation needed or packet too big, with as much as RFC 1812 and 4443 allow."""
+    got = Ether(bounced)
+    ip, family = got.payload, 6 if ':' in vip else 4
+    n = ip.len if family == 4 else 40 + ip.plen
+    quote = bounced[14:14 + n][:(576 - 28 if family == 4 else 1280 - 48)]
+    head = ICMP(type=3, code=4, nexthopmtu=mtu) if family == 4 else ICMPv6PacketTooBig(mtu=mtu)
+    fields = {'id': 0, 'flags': 'DF', 'tos': 0xc0} if family == 4 else {}
+    return frame(got.dst, got.src, packet(vip, ip.src, icmp_error(head, quote), **fields))
+
+
+def sized(case, family, mode, outer, port, n_more):
+    """A connection whose way takes packets of `MTU - n_more` bytes, and not one byte more."""
+    host, n_head = server(1, outer), 40 if family == 4 else 60
+    wrap = tunnel(outer, mode, host, HASHES[family, 'tcp', port]) if n_more else \
+        lambda inner: inner
+    flow = OneWay(case, 'tcp', client(1, family), port, host, wrap)
+    flow.up('S')
+    payload = bytes(n % 251 for n in range(MTU - n_more - n_head))
+    flow.up('A', payload)
+    for is_df in (True, False) if family == 4 else (False,):
+        inner = flow.packet('A', payload + b'x')
+        if is_df:
+            inner.flags = 'DF'
+        bounced = frame(flow.client.mac, BALLAST_MAC, inner)
+        case.answered(bounced, 'drop_too_big', too_big_answer(bounced, VIP[family], MTU - n_more),
+                      'icmp_sent')
+
+
+def too_big():
+    ways = [(80, 'ipip', 4, 20), (81, 'ipip', 6, 40), (82, 'gue', 4, 28), (83, 'gue', 6, 48)]
+    case = Case('17-too-big', configuration('packets at the size that their way takes, and above', [
+        service(f'{mode}-in-ipv{outer}', family, [port], [server(1, outer)], forwarding=mode)
+        for family in FAMILIES for port, mode, outer, _ in ways] + [
+        service(mode, family, [port], [server(1, family)], forwarding=mode)
+        for family in FAMILIES for port, mode in ((84, 'dsr'), (85, 'fullnat'))]))
+    for family in FAMILIES:
+        for port, mode, outer, n_more in ways:
+            sized(case, family, mode, outer, port, n_more)
+        sized(case, family, 'dsr', family, 84, 0)
+        flow = Flow(case, 'tcp', client(1, family), 85, server(1, family), vip_source(family))
+        flow.handshake()
+        n_head = 40 if family == 4 else 60
+        for sender, send in (('client', flow.up), ('server', flow.down)):
+            send('A', bytes(MTU - n_head))
+            bounced = flow.pair(sender, 'A', bytes(MTU - n_head + 1))[0]
+            case.answered(bounced, 'drop_too_big', too_big_answer(bounced, VIP[family], MTU),
+                          'icmp_sent')
+    return case
+
+
+CASES = [dsr, dsr_behind_gateway, ipip, gue, too_big]

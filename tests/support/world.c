@@ -101,6 +101,8 @@ void world_open(struct world *w, const struct world_options *options)
 	if (lb_pipeline_init(w->pipeline_mem, &params, &w->pl) != 0)
 		give_up("world: lb_pipeline_init");
 	memcpy(iface.mac, OWN_MAC, sizeof(iface.mac));
+	iface.tunnel_source[0] = addr_of("192.0.2.2");
+	iface.tunnel_source[1] = addr_of("2001:db8::2");
 	world_command(w, LB_CMD_IFACE, 0, &iface, 0);
 	add_servers(w);
 	w->nat_source = (struct lb_nat_source){
@@ -150,6 +152,7 @@ void world_service(struct world *w, const struct world_service *s)
 		.no_server_action = (uint8_t)s->no_server_action,
 		.persist_len = is_v6 ? 128 : 32,
 		.group_id = s->group_id,
+		.gue_port = 9886,
 		.idle_timeout_ms = s->idle_timeout_ms != 0 ? s->idle_timeout_ms : 900000,
 		.persist_timeout_ms = s->persist_timeout_ms != 0 ? s->persist_timeout_ms : 3600000,
 		.ports = &ports,

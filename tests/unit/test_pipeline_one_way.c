@@ -139,12 +139,12 @@ Test(pipeline_one_way, dsr_sends_nothing_to_a_gateway)
 Test(pipeline_one_way, connections_keep_their_mode_when_the_service_changes_its_own)
 {
 	static const enum lb_forwarding modes[] = {LB_FORWARD_FULLNAT, LB_FORWARD_NAT,
-						   LB_FORWARD_DSR};
-	struct frame f, old[3], again;
+						   LB_FORWARD_DSR, LB_FORWARD_IPIP, LB_FORWARD_GUE};
+	struct frame f, old[5], again;
 	struct world w;
 
 	world_open(&w, NULL);
-	for (uint32_t i = 0; i < 3; i++) {
+	for (uint32_t i = 0; i < 5; i++) {
 		world_service(&w, &(struct world_service){.first_port = 80,
 							  .forwarding = modes[i],
 							  .n_servers = 2});
@@ -152,13 +152,58 @@ Test(pipeline_one_way, connections_keep_their_mode_when_the_service_changes_its_
 		cr_assert_eq(world_send(&w, &f), LB_VERDICT_TX);
 		old[i] = f;
 	}
-	for (uint32_t i = 0; i < 3; i++) {
+	for (uint32_t i = 0; i < 5; i++) {
 		world_tcp(&again, CLIENT, (uint16_t)(40000 + i), WORLD_VIP, 80, SYN);
 		cr_assert_eq(world_send(&w, &again), LB_VERDICT_TX);
 		cr_expect_eq(again.len, old[i].len);
 		cr_expect_eq(memcmp(frame_at(&again, 0), frame_at(&old[i], 0), again.len), 0,
 			     "mode %u", modes[i]);
 	}
-	cr_expect_eq(lb_pipeline_conns(w.pl), 3);
+	cr_expect_eq(lb_pipeline_conns(w.pl), 5);
+	world_close(&w);
+}
+
+/* The interface has lost its address, or a frame has no room in front: neither goes out bare. */
+Test(pipeline_one_way, a_tunnel_without_a_source_or_without_room_sends_nothing)
+{
+	struct lb_iface iface = {.mac = {2, 0, 0, 0, 0, 1}, .mtu = 1500};
+	struct frame f;
+	struct world w;
+
+	world_open(&w, NULL);
+	world_service(&w, &(struct world_service){
+				  .first_port = 80, .forwarding = LB_FORWARD_GUE, .n_servers = 1});
+	to_vip(&f, false, IPPROTO_TCP, SYN);
+	w.burst.pkt[0] = frame_view(&f);
+	w.burst.pkt[0].headroom = 27;
+	w.burst.n = 1;
+	lb_pipeline_run(w.pl, &w.burst, w.now_ms);
+	cr_expect_eq(w.burst.pkt[0].verdict, LB_VERDICT_DROP);
+	cr_expect_eq(world_count(&w, LB_COUNT_drop_too_large), 1);
+	world_command(&w, LB_CMD_IFACE, 0, &iface, 0);
+	to_vip(&f, false, IPPROTO_TCP, SYN);
+	cr_expect_eq(world_send(&w, &f), LB_VERDICT_DROP);
+	cr_expect_eq(world_count(&w, LB_COUNT_drop_no_tunnel_source), 1);
+	world_close(&w);
+}
+
+/* A flood of packets that are too large is not a flood of answers. */
+Test(pipeline_one_way, answers_about_the_size_are_limited)
+{
+	struct frame f;
+	struct world w;
+
+	open_dsr(&w, false, IPPROTO_UDP);
+	for (uint32_t i = 0; i < 1000; i++) {
+		frame_eth(&f);
+		frame_ipv4(&f, CLIENT, WORLD_VIP);
+		frame_udp(&f, 40000, 80);
+		frame_fill(&f, 1473);
+		frame_finish(&f);
+		world_send(&w, &f);
+	}
+	cr_expect_eq(world_count(&w, LB_COUNT_drop_too_big), 1000);
+	cr_expect_eq(world_count(&w, LB_COUNT_icmp_sent), 100, "the burst of one worker");
+	cr_expect_eq(world_count(&w, LB_COUNT_reply_suppressed), 900);
 	world_close(&w);
 }

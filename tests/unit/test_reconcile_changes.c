@@ -406,7 +406,7 @@ Test(reconcile_changes, a_next_hop_that_does_not_resolve_counts_as_down)
 Test(reconcile_changes, routes_and_interfaces_pass_through)
 {
 	const struct lb_route route = {{lb_addr_from_v4(0), 0}, 9, 1};
-	const struct lb_iface iface = {{2, 1, 1, 1, 1, 1}, 1500};
+	const struct lb_iface iface = {.mac = {2, 1, 1, 1, 1, 1}, .mtu = 1500};
 	uint32_t hops[4] = {1, 1, 1, 1};
 	struct rig g;
 

@@ -1,0 +1,132 @@
+#include "packet/encap.h"
+
+#include <netinet/in.h>
+
+#include "packet/checksum.h"
+
+#define TTL 64u
+#define IPV4_DONT_FRAGMENT 0x4000u
+#define FLOW_LABEL_MASK 0xfffffu
+#define ETHERTYPE_OFF 12u
+
+static uint8_t traffic_class(const uint8_t *ip, bool is_v6)
+{
+	return is_v6 ? (uint8_t)((ip[0] & 0xf) << 4 | ip[1] >> 4) : ip[1];
+}
+
+/* Does the checksum of the transport header cover everything behind the IP header? */
+static bool is_covered(const struct lb_pkt *p, uint32_t n_l4)
+{
+	const uint8_t *l4 = p->data + p->l4_off;
+
+	if (p->kind != LB_PKT_FLOW && p->kind != LB_PKT_ICMP_ERROR)
+		return false;
+	if (p->proto != IPPROTO_UDP)
+		return true;
+	return lb_load_be16(l4 + LB_UDP_CHECKSUM_OFF) != 0 && lb_load_u16(l4 + 4) == n_l4;
+}
+
+uint64_t lb_encap_inner_sum(const struct lb_pkt *p)
+{
+	const uint8_t *ip = p->data + p->l3_off;
+	uint32_t n_headers = p->l4_off - p->l3_off, n_l4 = p->ip_len - n_headers;
+	uint64_t pseudo = (uint64_t)rte_cpu_to_be_32(n_l4) + rte_cpu_to_be_32(p->proto), sum = 0;
+
+	if (!is_covered(p, n_l4))
+		return lb_checksum_sum(0, ip, p->ip_len);
+	if (p->proto == IPPROTO_ICMP)
+		return 0;
+	if (p->key.is_v6) {
+		sum = lb_checksum_sum(0, ip, LB_IPV6_SRC_OFF);
+		sum = lb_checksum_sum(sum, ip + LB_IPV6_BYTES, n_headers - LB_IPV6_BYTES);
+	} else {
+		pseudo = lb_checksum_sum(pseudo, ip + LB_IPV4_SRC_OFF, 8);
+	}
+	return sum + (uint16_t)~lb_checksum_fold(pseudo);
+}
+
+static void write_ipv4(uint8_t *ip, const struct lb_encap *e, uint8_t class, uint8_t proto,
+		       uint32_t n)
+{
+	memset(ip, 0, LB_IPV4_BYTES);
+	ip[0] = 0x45;
+	ip[1] = class;
+	lb_store_u16(ip + 2, (uint16_t)(LB_IPV4_BYTES + n));
+	lb_store_u16(ip + 6, IPV4_DONT_FRAGMENT);
+	ip[LB_IPV4_TTL_OFF] = TTL;
+	ip[9] = proto;
+	lb_store_be32(ip + LB_IPV4_SRC_OFF, lb_addr_v4(&e->src));
+	lb_store_be32(ip + LB_IPV4_DST_OFF, lb_addr_v4(&e->dst));
+	lb_store_be16(ip + LB_IPV4_CHECKSUM_OFF,
+		      lb_checksum_of(lb_checksum_sum(0, ip, LB_IPV4_BYTES)));
+}
+
+static void write_ipv6(uint8_t *ip, const struct lb_encap *e, uint8_t class, uint8_t proto,
+		       uint32_t n)
+{
+	lb_store_u32(ip, 6u << 28 | (uint32_t) class << 20 | (e->flow_hash & FLOW_LABEL_MASK));
+	lb_store_u16(ip + 4, (uint16_t)n);
+	ip[6] = proto;
+	ip[LB_IPV6_HOP_LIMIT_OFF] = TTL;
+	memcpy(ip + LB_IPV6_SRC_OFF, &e->src, sizeof(e->src));
+	memcpy(ip + LB_IPV6_DST_OFF, &e->dst, sizeof(e->dst));
+}
+
+/* The words of both addresses; the mapped form's own words must not count. */
+static uint64_t address_sum(const struct lb_encap *e)
+{
+	uint64_t sum = 0;
+
+	if (lb_addr_is_v4(&e->dst))
+		return (uint64_t)lb_addr_v4(&e->src) + lb_addr_v4(&e->dst);
+	for (uint32_t i = 0; i < 4; i++)
+		sum += (uint64_t)e->src.word_be[i] + e->dst.word_be[i];
+	return sum;
+}
+
+static void write_udp(uint8_t *udp, const struct lb_encap *e, uint32_t n, uint64_t inner_sum)
+{
+	uint32_t ports = 65536u - LB_GUE_FIRST_PORT; /* a power of two */
+	rte_be16_t checksum;
+	uint64_t sum;
+
+	lb_store_u16(udp, (uint16_t)(LB_GUE_FIRST_PORT + (e->flow_hash & (ports - 1))));
+	lb_store_be16(udp + 2, e->dport_be);
+	lb_store_u16(udp + 4, (uint16_t)n);
+	lb_store_be16(udp + LB_UDP_CHECKSUM_OFF, 0);
+	sum = address_sum(e) + rte_cpu_to_be_32(n) + rte_cpu_to_be_32(IPPROTO_UDP) + inner_sum;
+	checksum = lb_checksum_of(lb_checksum_sum(sum, udp, LB_UDP_BYTES));
+	lb_store_be16(udp + LB_UDP_CHECKSUM_OFF, checksum == 0 ? UINT16_MAX : checksum);
+}
+
+bool lb_encap_push(struct lb_pkt *p, const struct lb_encap *e)
+{
+	bool is_outer_v4 = lb_addr_is_v4(&e->dst);
+	uint32_t n_udp = e->is_gue ? LB_UDP_BYTES : 0, n = lb_encap_bytes(e);
+	uint8_t proto = e->is_gue ? IPPROTO_UDP : p->key.is_v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+	uint8_t class = traffic_class(p->data + p->l3_off, p->key.is_v6), *data = p->data - n;
+	uint8_t *outer = data + p->l3_off;
+	uint32_t end = p->len + p->tailroom;
+
+	if (p->headroom < n)
+		return false;
+	memmove(data, p->data, p->l3_off);
+	lb_store_u16(data + p->l3_off - (LB_ETH_BYTES - ETHERTYPE_OFF),
+		     is_outer_v4 ? 0x0800 : 0x86dd);
+	if (is_outer_v4)
+		write_ipv4(outer, e, class, proto, n_udp + p->ip_len);
+	else
+		write_ipv6(outer, e, class, proto, n_udp + p->ip_len);
+	if (e->is_gue)
+		write_udp(outer + n - n_udp, e, n_udp + p->ip_len, lb_encap_inner_sum(p));
+	p->data = data;
+	p->headroom -= n;
+	p->len = p->l3_off + n + p->ip_len;
+	p->tailroom = end + n - p->len;
+	p->ip_len = (uint16_t)(p->ip_len + n);
+	p->l4_off = (uint16_t)(p->l4_off + n);
+	p->quote_off = (uint16_t)(p->quote_off + n);
+	p->quote_l4_off = (uint16_t)(p->quote_l4_off + n);
+	p->quote_end = (uint16_t)(p->quote_end + n);
+	return true;
+}
