@@ -169,7 +169,7 @@ static void on_link(void *ctx, uint32_t iface, const struct lb_link *link)
 	for (int i = 0; i < 6; i++)
 		value.mac[i] = link->mac[i];
 	for (int i = 0; i < 2; i++)
-		value.tunnel_source[i] = ctl->cfg->node.interfaces[iface].tunnel_source[i];
+		value.tunnel_source[i] = ctl->tunnel_sources[iface][i];
 	lb_kernel_path_set_mac(ctl->kernel, iface, link->mac);
 	log_if(lb_reconcile_iface(ctl->reconcile, iface, &value, lb_courier_list(ctl->courier)),
 	       "link");

@@ -188,8 +188,7 @@ static int tell_interfaces(struct lb_control *ctl, struct lb_error *err)
 					    "the port does not answer");
 		memcpy(value.mac, info.mac, sizeof(value.mac));
 		value.mtu = info.mtu;
-		memcpy(value.tunnel_source, ctl->cfg->node.interfaces[i].tunnel_source,
-		       sizeof(value.tunnel_source));
+		memcpy(value.tunnel_source, ctl->tunnel_sources[i], sizeof(value.tunnel_source));
 		rc = lb_reconcile_iface(ctl->reconcile, i, &value, lb_courier_list(ctl->courier));
 		if (rc < 0)
 			return lb_error_set(err, rc, "", "%s", strerror(-rc));
@@ -260,6 +259,9 @@ int lb_control_start(struct lb_control *ctl, struct lb_error *err)
 
 	if (rc < 0)
 		return lb_error_set(err, rc, "", "%s", strerror(-rc));
+	for (uint32_t i = 0; i < ctl->cfg->node.n_interfaces; i++)
+		memcpy(ctl->tunnel_sources[i], ctl->cfg->node.interfaces[i].tunnel_source,
+		       sizeof(ctl->tunnel_sources[i]));
 	rc = create_parts(ctl, err);
 	if (rc == 0)
 		rc = start_dataplane(ctl, err);

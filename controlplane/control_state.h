@@ -34,6 +34,8 @@ struct lb_control {
 	/* in force */
 	struct lb_document *doc;
 	struct lb_config *cfg; /* boot keys are those of the start */
+	/* Of `cfg`: the first news of a netdev come while it is being put in force. */
+	struct lb_addr tunnel_sources[LB_IFACES_MAX][2];
 	struct lb_shared_text *text;
 	struct lb_error_list warnings;
 	struct lb_error_list pending_restart;
