@@ -79,6 +79,9 @@ struct lb_service_image *lb_service_image_fill(struct lb_service_scratch *scratc
 		servers[i].target_id = targets[i];
 		servers[i].group_target_id = ws->group_id != 0 ? groups[i] : targets[i];
 		servers[i].weight = members[i].weight;
+		/* Where it does not count, a change of it is no change of the service. */
+		if (svc->scheduler == LB_SCHED_PRIORITY)
+			servers[i].priority = members[i].priority;
 	}
 	return scratch->image;
 }

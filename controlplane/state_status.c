@@ -21,7 +21,8 @@ static const char *const scheduler_words[LB_SCHED_N] = {
 	[LB_SCHED_MAGLEV] = "maglev",
 	[LB_SCHED_SOURCE_HASH] = "source_hash",
 	[LB_SCHED_LEAST_CONNECTIONS] = "least_connections",
-	[LB_SCHED_WEIGHTED_LEAST_CONNECTIONS] = "weighted_least_connections"};
+	[LB_SCHED_WEIGHTED_LEAST_CONNECTIONS] = "weighted_least_connections",
+	[LB_SCHED_PRIORITY] = "priority"};
 
 const char *lb_state_ports(const struct lb_port_range *range, char text[LB_PORTS_TEXT_MAX])
 {

@@ -76,6 +76,7 @@ static int build_member(struct build *b, const struct lb_cfg_real *real,
 	if (ret != 0)
 		return ret;
 	out->weight = real->weight;
+	out->priority = real->priority;
 	out->port = real->port;
 	out->admin_state = (uint8_t)real->admin_state;
 	if (real->weight == 0 && real->admin_state == LB_ADMIN_ENABLED)

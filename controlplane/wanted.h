@@ -29,6 +29,7 @@ struct lb_wanted_member {
 	uint32_t real_id;
 	uint32_t machine;
 	uint32_t weight;
+	uint32_t priority;
 	uint16_t port;
 	uint8_t admin_state; /* weight 0 counts as drain */
 };

@@ -141,6 +141,7 @@ static void fill_real(struct lb_cfg_real *real, const cJSON *item)
 		lb_addr_parse(address->valuestring, &real->address);
 	real->port = (uint16_t)lb_schema_int(schema, item, "port");
 	real->weight = (uint32_t)lb_schema_int(schema, item, "weight");
+	real->priority = (uint32_t)lb_schema_int(schema, item, "priority");
 	real->admin_state = (enum lb_admin_state)lb_schema_word(schema, item, "admin_state");
 }
 

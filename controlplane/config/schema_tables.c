@@ -504,6 +504,13 @@ static const struct lb_schema schema_real_server_weight = {
 	.number_default = 1,
 };
 
+static const struct lb_schema schema_real_server_priority = {
+	.type = LB_SCHEMA_INTEGER,
+	.min = 1,
+	.max = 65535,
+	.number_default = 1,
+};
+
 static const char *const words_admin_state[] = {
 	"enabled",
 	"drain",
@@ -524,13 +531,14 @@ static const struct lb_schema_key keys_real_server[] = {
 	{"address", &schema_real_server_address, true, false},
 	{"port", &schema_real_server_port, false, false},
 	{"weight", &schema_real_server_weight, false, false},
+	{"priority", &schema_real_server_priority, false, false},
 	{"admin_state", &schema_admin_state, false, false},
 };
 
 const struct lb_schema lb_schema_real_server = {
 	.type = LB_SCHEMA_OBJECT,
 	.keys = keys_real_server,
-	.n_keys = 7,
+	.n_keys = 8,
 };
 
 static const struct lb_schema schema_real_server_list = {
@@ -684,12 +692,13 @@ static const char *const words_virtual_service_scheduler[] = {
 	"source_hash",
 	"least_connections",
 	"weighted_least_connections",
+	"priority",
 };
 
 static const struct lb_schema schema_virtual_service_scheduler = {
 	.type = LB_SCHEMA_STRING,
 	.words = words_virtual_service_scheduler,
-	.n_words = 6,
+	.n_words = 7,
 	.word_default = "round_robin",
 };
 

@@ -148,6 +148,42 @@ static uint32_t pick_less_loaded(const struct lb_service *svc, const struct lb_s
 	return second != UINT32_MAX && is_less_loaded(svc, rq, second, first) ? second : first;
 }
 
+/* The first position of the cycle that belongs to this priority or a later one. */
+static uint32_t first_of_priority(const struct lb_service *svc, uint32_t priority)
+{
+	uint32_t low = 0, high = svc->n_sequence;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (svc->servers[svc->sequence[mid]].priority < priority)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* The best priority that has an eligible server; among its servers a rotation. */
+static uint32_t pick_by_priority(const struct lb_service *svc, struct lb_schedule_state *st,
+				 const struct lb_schedule_request *rq)
+{
+	uint32_t best = 0, begin, end, at;
+
+	while (best < svc->n_servers && !is_eligible(svc, rq, svc->by_priority[best]))
+		best++;
+	if (best == svc->n_servers)
+		return UINT32_MAX;
+	best = svc->by_priority[best];
+	begin = first_of_priority(svc, svc->servers[best].priority);
+	end = first_of_priority(svc, svc->servers[best].priority + 1);
+	at = st->next >= begin && st->next < end ? st->next : begin + st->next % (end - begin);
+	while (!is_eligible(svc, rq, svc->sequence[at]))
+		at = at + 1 == end ? begin : at + 1;
+	st->next = at + 1 == end ? begin : at + 1;
+	return svc->sequence[at];
+}
+
 static uint32_t pick(const struct lb_service *svc, struct lb_schedule_state *st,
 		     const struct lb_schedule_request *rq)
 {
@@ -162,6 +198,8 @@ static uint32_t pick(const struct lb_service *svc, struct lb_schedule_state *st,
 	case LB_SCHED_LEAST_CONNECTIONS:
 	case LB_SCHED_WEIGHTED_LEAST_CONNECTIONS:
 		return pick_less_loaded(svc, rq);
+	case LB_SCHED_PRIORITY:
+		return pick_by_priority(svc, st, rq);
 	case LB_SCHED_ROUND_ROBIN:
 	case LB_SCHED_WEIGHTED_ROUND_ROBIN:
 	case LB_SCHED_N:

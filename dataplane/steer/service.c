@@ -34,9 +34,10 @@ static uint64_t sequence_length(const struct lb_service_params *params, uint32_t
 }
 
 /* A turn of server `server`: the cycle is ordered by (2 turn + 1) / weight, so that each server's
- * turns lie evenly over it. */
+ * turns lie evenly over it. With priorities each has a cycle of its own. */
 struct turn {
 	uint64_t numerator;
+	uint32_t priority;
 	uint32_t weight;
 	uint32_t server;
 };
@@ -46,9 +47,16 @@ static int compare_turns(const void *a, const void *b)
 	const struct turn *x = a, *y = b;
 	uint64_t left = x->numerator * y->weight, right = y->numerator * x->weight;
 
+	if (x->priority != y->priority)
+		return x->priority < y->priority ? -1 : 1;
 	if (left != right)
 		return left < right ? -1 : 1;
 	return x->server < y->server ? -1 : x->server > y->server;
+}
+
+static uint32_t priority_of(const struct lb_service_params *params, uint32_t server)
+{
+	return params->scheduler == LB_SCHED_PRIORITY ? params->servers[server].priority : 0;
 }
 
 static int build_sequence(const struct lb_service_params *params, uint32_t divisor, uint32_t *out,
@@ -61,9 +69,10 @@ static int build_sequence(const struct lb_service_params *params, uint32_t divis
 		return -ENOMEM;
 	for (uint32_t i = 0; i < params->n_servers; i++) {
 		uint32_t weight = divisor == 0 ? 0 : params->servers[i].weight / divisor;
+		uint32_t priority = priority_of(params, i);
 
 		for (uint32_t j = 0; j < weight; j++)
-			turns[k++] = (struct turn){2 * (uint64_t)j + 1, weight, i};
+			turns[k++] = (struct turn){2 * (uint64_t)j + 1, priority, weight, i};
 	}
 	qsort(turns, k, sizeof(*turns), compare_turns);
 	for (size_t i = 0; i < k; i++)
@@ -72,30 +81,32 @@ static int build_sequence(const struct lb_service_params *params, uint32_t divis
 	return 0;
 }
 
-struct machine_index {
-	uint32_t machine_id;
+struct rank {
+	uint32_t by;
 	uint32_t server;
 };
 
-static int compare_machines(const void *a, const void *b)
+static int compare_ranks(const void *a, const void *b)
 {
-	const struct machine_index *x = a, *y = b;
+	const struct rank *x = a, *y = b;
 
-	if (x->machine_id != y->machine_id)
-		return x->machine_id < y->machine_id ? -1 : 1;
+	if (x->by != y->by)
+		return x->by < y->by ? -1 : 1;
 	return x->server < y->server ? -1 : x->server > y->server;
 }
 
-static int build_by_machine(const struct lb_service_params *params, uint32_t *out)
+/* The servers' order by machine; or, where `by_priority`, by that. */
+static int build_order(const struct lb_service_params *params, bool by_priority, uint32_t *out)
 {
 	size_t n = params->n_servers;
-	struct machine_index *rows = calloc(n == 0 ? 1 : n, sizeof(*rows));
+	struct rank *rows = calloc(n == 0 ? 1 : n, sizeof(*rows));
 
 	if (rows == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++)
-		rows[i] = (struct machine_index){params->servers[i].machine_id, i};
-	qsort(rows, n, sizeof(*rows), compare_machines);
+		rows[i] = (struct rank){
+			by_priority ? priority_of(params, i) : params->servers[i].machine_id, i};
+	qsort(rows, n, sizeof(*rows), compare_ranks);
 	for (size_t i = 0; i < n; i++)
 		out[i] = rows[i].server;
 	free(rows);
@@ -161,49 +172,83 @@ static void copy_head(struct lb_service *svc, const struct lb_service_params *pa
 		svc->maglev = lb_maglev_ref(params->maglev);
 }
 
+/* Everything behind the head, in one block with it. */
+struct parts {
+	struct lb_service_server *servers;
+	uint32_t *by_machine;
+	uint32_t *by_priority;
+	uint32_t *sequence;
+	struct lb_port_range *ports;
+	size_t n_sequence;
+	size_t bytes;
+};
+
+/* `svc` NULL: only measures. */
+static void place_parts(const struct lb_service_params *params, struct lb_service *svc,
+			struct parts *p)
+{
+	size_t n = params->n_servers, n_ranked = params->scheduler == LB_SCHED_PRIORITY ? n : 0;
+	size_t bytes = sizeof(*svc) + n * sizeof(*p->servers) + params->n_ports * sizeof(*p->ports);
+
+	bytes += (n + n_ranked + p->n_sequence) * sizeof(uint32_t);
+	/* Whole lines, so that no two services share one. */
+	p->bytes = (bytes + 63) & ~(size_t)63;
+	if (svc == NULL)
+		return;
+	p->servers = (struct lb_service_server *)(svc + 1);
+	p->by_machine = (uint32_t *)(p->servers + n);
+	p->by_priority = p->by_machine + n;
+	p->sequence = p->by_priority + n_ranked;
+	p->ports = (struct lb_port_range *)(p->sequence + p->n_sequence);
+	svc->bytes = p->bytes;
+	svc->servers = p->servers;
+	svc->by_machine = p->by_machine;
+	svc->by_priority = n_ranked != 0 ? p->by_priority : NULL;
+	svc->ports = p->ports;
+}
+
+static int fill_parts(const struct lb_service_params *params, const struct lb_service *svc,
+		      const struct parts *p, uint32_t divisor)
+{
+	int rc;
+
+	if (params->n_servers != 0)
+		memcpy(p->servers, params->servers, params->n_servers * sizeof(*p->servers));
+	memcpy(p->ports, params->ports, params->n_ports * sizeof(*p->ports));
+	rc = build_order(params, false, p->by_machine);
+	if (rc == 0 && svc->by_priority != NULL)
+		rc = build_order(params, true, p->by_priority);
+	if (rc == 0 && svc->sequence != NULL)
+		rc = build_sequence(params, divisor, p->sequence, p->n_sequence);
+	return rc;
+}
+
 int lb_service_build(const struct lb_service_params *params, struct lb_service **out,
 		     struct lb_error *err)
 {
 	bool weighted = lb_sched_has_cycle(params->scheduler);
-	uint32_t divisor = 0, *sequence, *by_machine;
-	struct lb_service_server *servers;
-	struct lb_port_range *ports;
+	struct parts parts = {.n_sequence = 0};
 	struct lb_service *svc;
-	size_t n_sequence, bytes;
+	uint32_t divisor = 0;
 	int rc;
 
 	*out = NULL;
 	rc = check_params(params, err);
 	if (rc != 0)
 		return rc;
-	n_sequence = weighted ? (size_t)sequence_length(params, &divisor) : 0;
-	bytes = sizeof(*svc) + params->n_servers * (sizeof(*servers) + sizeof(uint32_t)) +
-		n_sequence * sizeof(uint32_t) + params->n_ports * sizeof(*ports);
-	/* Whole lines, so that no two services share one. */
-	bytes = (bytes + 63) & ~(size_t)63;
-	svc = aligned_alloc(64, bytes);
+	if (weighted)
+		parts.n_sequence = (size_t)sequence_length(params, &divisor);
+	place_parts(params, NULL, &parts);
+	svc = aligned_alloc(64, parts.bytes);
 	if (svc == NULL)
 		return lb_error_set(err, -ENOMEM, "", "no memory for a service of %zu bytes",
-				    bytes);
-	memset(svc, 0, bytes);
-	servers = (struct lb_service_server *)(svc + 1);
-	by_machine = (uint32_t *)(servers + params->n_servers);
-	sequence = by_machine + params->n_servers;
-	ports = (struct lb_port_range *)(sequence + n_sequence);
-
+				    parts.bytes);
+	memset(svc, 0, parts.bytes);
 	copy_head(svc, params);
-	svc->bytes = bytes;
-	svc->servers = servers;
-	svc->by_machine = by_machine;
-	svc->ports = ports;
-	svc->sequence = weighted ? sequence : NULL;
-	svc->n_sequence = (uint32_t)(weighted ? n_sequence : params->n_servers);
-	if (params->n_servers != 0)
-		memcpy(servers, params->servers, params->n_servers * sizeof(*servers));
-	memcpy(ports, params->ports, params->n_ports * sizeof(*ports));
-	rc = build_by_machine(params, by_machine);
-	if (rc == 0 && weighted)
-		rc = build_sequence(params, divisor, sequence, n_sequence);
+	place_parts(params, svc, &parts);
+	svc->sequence = weighted ? parts.sequence : NULL;
+	svc->n_sequence = (uint32_t)(weighted ? parts.n_sequence : params->n_servers);
+	rc = fill_parts(params, svc, &parts, divisor);
 	if (rc != 0) {
 		lb_service_free(svc);
 		return lb_error_set(err, rc, "", "no memory to order a service's servers");

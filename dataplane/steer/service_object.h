@@ -29,9 +29,12 @@ struct lb_service {
 	uint32_t n_servers;
 	uint32_t n_sequence; /* weighted: length of the cycle; else n_servers */
 	uint32_t n_ports;
-	const uint32_t *sequence;		 /* weighted: server indexes; NULL: 0..n-1 */
+	/* weighted: server indexes; with priorities the cycle of the best ones first, then that of
+	 * the next ones, and so on; NULL: 0..n-1 */
+	const uint32_t *sequence;
 	const struct lb_service_server *servers; /* in document order */
 	const uint32_t *by_machine;		 /* server indexes sorted by machine id */
+	const uint32_t *by_priority;		 /* ... best first; NULL: not by priority */
 	const struct lb_port_range *ports;
 	struct lb_maglev *maglev; /* one owner is this object; NULL: the scheduler has none */
 	size_t bytes;

@@ -102,6 +102,7 @@ struct lb_cfg_real {
 	struct lb_addr address;
 	uint16_t port; /* 0: keeps the client's */
 	uint32_t weight;
+	uint32_t priority; /* lower goes first */
 	enum lb_admin_state admin_state;
 };
 

@@ -50,6 +50,7 @@ enum lb_scheduler {
 	LB_SCHED_SOURCE_HASH, /* by the hash of the client's address */
 	LB_SCHED_LEAST_CONNECTIONS,
 	LB_SCHED_WEIGHTED_LEAST_CONNECTIONS,
+	LB_SCHED_PRIORITY, /* weighted round robin among the best that are eligible */
 	LB_SCHED_N,
 };
 
@@ -74,6 +75,7 @@ struct lb_service_server {
 	uint32_t target_id;	  /* up and admin state at the probed port */
 	uint32_t group_target_id; /* may take new records of the group; = target_id without one */
 	uint32_t weight;	  /* 0: takes no new client */
+	uint32_t priority;	  /* lower goes first; LB_SCHED_PRIORITY only, else 0 */
 };
 
 struct lb_service_params {
@@ -107,7 +109,8 @@ static inline bool lb_sched_has_table(enum lb_scheduler scheduler)
 static inline bool lb_sched_has_cycle(enum lb_scheduler scheduler)
 {
 	return scheduler == LB_SCHED_WEIGHTED_ROUND_ROBIN ||
-	       scheduler == LB_SCHED_WEIGHTED_LEAST_CONNECTIONS;
+	       scheduler == LB_SCHED_WEIGHTED_LEAST_CONNECTIONS ||
+	       scheduler == LB_SCHED_PRIORITY;
 }
 
 struct lb_service;

@@ -28,6 +28,7 @@ static void edit_pool(struct any_pool *pool, struct test_random *random)
 		break;
 	case 2:
 		m->weight = test_random_below(random, 3);
+		m->priority = 1 + test_random_below(random, 3);
 		break;
 	case 3:
 		m->port = test_random_below(random, 2) ? 8080 : 0;
@@ -163,6 +164,7 @@ static void make_pool(const struct any_pool *any, struct lb_cfg_pool *out)
 		real->address = any_machine_address(m);
 		real->port = any->members[m].port;
 		real->weight = any->members[m].weight;
+		real->priority = any->members[m].priority;
 		real->admin_state = any->members[m].admin_state;
 		out->n_reals++;
 	}

@@ -24,6 +24,7 @@ struct any_member {
 	bool is_present;
 	enum lb_admin_state admin_state;
 	uint32_t weight;
+	uint32_t priority;
 	uint16_t port;
 };
 

@@ -200,6 +200,8 @@ Test(config, everything_in_the_full_example_arrives)
 	cr_assert_eq(cas->n_reals, 3);
 	cr_expect_eq(cas->reals[1].admin_state, LB_ADMIN_DRAIN);
 	cr_expect_eq(cas->reals[2].admin_state, LB_ADMIN_DISABLED);
+	cr_expect_eq(cas->reals[0].priority, 10);
+	cr_expect_eq(cas->reals[1].priority, 1);
 	cr_assert_eq(outlook->n_ports, 4);
 	cr_expect_eq(outlook->ports[2].first, 6005);
 	cr_expect_eq(outlook->ports[2].last, 59530);

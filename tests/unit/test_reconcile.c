@@ -294,6 +294,7 @@ static void check_member(const struct rig *g, uint32_t service, uint32_t slot, u
 
 	check_real(g, real, server->real_id);
 	cr_assert_eq(server->weight, real->weight);
+	cr_assert_eq(server->priority, svc->scheduler == LB_SCHED_PRIORITY ? real->priority : 0);
 	cr_assert_eq(g->quick->targets[server->target_id], naive_bits(state, real), "%s of %s",
 		     real->name, svc->name);
 	cr_assert_eq(server->machine_id, g->quick->reals[server->real_id].machine_id);

@@ -436,3 +436,60 @@ Test(schedule, least_connections_lets_an_emptier_server_catch_up)
 		  (unsigned long)traffic[0].conns_live);
 	lb_service_free(svc);
 }
+
+static struct lb_service *make_ranked(const uint32_t *priorities, const uint32_t *weights, size_t n)
+{
+	struct lb_service_params p = {.protocol = IPPROTO_TCP,
+				      .scheduler = LB_SCHED_PRIORITY,
+				      .ports = &port,
+				      .n_ports = 1,
+				      .servers = servers,
+				      .n_servers = n};
+	struct lb_service *svc;
+
+	for (uint32_t i = 0; i < n; i++) {
+		servers[i] = (struct lb_service_server){
+			.target_id = i, .weight = weights[i], .priority = priorities[i]};
+		lb_target_set(&targets, i, LB_TARGET_NEW);
+	}
+	cr_assert_eq(lb_service_build(&p, &svc, NULL), 0);
+	return svc;
+}
+
+Test(schedule, priority_takes_the_best_that_are_left_by_their_weights)
+{
+	static const uint32_t priorities[] = {20, 10, 30, 10, 20, 5};
+	static const uint32_t weights[] = {1, 4, 2, 2, 3, 0};
+	/* Who gets how many of 12 when those of `away` are away, one bit each. */
+	static const struct {
+		uint32_t away, count[6];
+	} cases[] = {
+		{0, {0, 8, 0, 4, 0, 0}},       {1 << 1, {0, 0, 0, 12, 0, 0}},
+		{1 << 3, {0, 12, 0, 0, 0, 0}}, {1 << 1 | 1 << 3, {3, 0, 0, 0, 9, 0}},
+		{033, {0, 0, 12, 0, 0, 0}},    {1 << 2, {0, 8, 0, 4, 0, 0}},
+		{037, {0, 0, 0, 0, 0, 0}},     {0, {0, 8, 0, 4, 0, 0}},
+	};
+	struct lb_service *svc = make_ranked(priorities, weights, 6);
+	struct lb_schedule_state st;
+
+	for (uint32_t start = 0; start < svc->n_sequence; start++) {
+		lb_schedule_init(&st, svc, 0, 1, 1);
+		st.next = start;
+		for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+			uint32_t count[6] = {0};
+
+			for (uint32_t s = 0; s < 6; s++)
+				lb_target_set(&targets, s,
+					      cases[c].away >> s & 1 ? 0 : LB_TARGET_NEW);
+			for (int i = 0; i < 12; i++) {
+				uint32_t one = pick_one(svc, &st, false);
+
+				if (one != UINT32_MAX)
+					count[one]++;
+			}
+			cr_expect_arr_eq(count, cases[c].count, sizeof(count), "start %u case %zu",
+					 start, c);
+		}
+	}
+	lb_service_free(svc);
+}
