@@ -11,6 +11,7 @@
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
 #include <rte_pci.h>
 
 #define POOL_CACHE 256u
@@ -25,6 +26,11 @@
 #define XSK_HEADROOM_BYTES 256u
 #define XSK_DESCS 2048u
 #define MBUF_HEADS_BYTES 256u
+
+/* The driver registers (buffers x size of one) with the kernel, which refuses what lies beyond.
+ * Buffers that must not cross a page leave gaps unless one fills its page to the last byte. */
+#define XSK_DATA_ROOM \
+	(PAGE_BYTES - (uint32_t)RTE_CACHE_LINE_SIZE - (uint32_t)sizeof(struct rte_mbuf))
 
 static int complain(const struct lb_port *port, int code, const char *what, struct lb_error *err)
 {
@@ -67,8 +73,7 @@ static int plan_af_xdp(struct lb_port *port, struct lb_error *err)
 			err, -EINVAL, port->where,
 			"%s: %u receive queues are more than %u: ethtool -L %s combined N",
 			port->device, netdev.n_rx_queues, LB_PORT_QUEUES_MAX, port->args);
-	frame += RTE_PKTMBUF_HEADROOM + XSK_HEADROOM_BYTES;
-	port->data_room = (uint16_t)(frame > DATA_ROOM ? RTE_ALIGN_CEIL(frame, 64) : DATA_ROOM);
+	port->data_room = (uint16_t)XSK_DATA_ROOM;
 	port->n_ethdevs_wanted = netdev.n_rx_queues;
 	return 0;
 }
@@ -245,13 +250,43 @@ static int start_ethdev(struct lb_port *port, uint16_t id, struct lb_error *err)
 	return 0;
 }
 
+/* rte_pktmbuf_pool_create() would add lines to each buffer, to spread them over the channels. */
+static struct rte_mempool *create_page_pool(const char *name, const struct lb_port *port,
+					    int socket)
+{
+	struct rte_pktmbuf_pool_private priv = {.mbuf_data_room_size = port->data_room};
+	struct rte_mempool *pool;
+
+	pool = rte_mempool_create_empty(name, port->n_mbufs,
+					(unsigned int)sizeof(struct rte_mbuf) + port->data_room,
+					POOL_CACHE, sizeof(priv), socket, RTE_MEMPOOL_F_NO_SPREAD);
+	if (pool == NULL)
+		return NULL;
+	if (rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL) != 0) {
+		rte_mempool_free(pool);
+		return NULL;
+	}
+	rte_pktmbuf_pool_init(pool, &priv);
+	if (rte_mempool_populate_default(pool) < 0) {
+		rte_mempool_free(pool);
+		return NULL;
+	}
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	assert(rte_mempool_calc_obj_size(pool->elt_size, pool->flags, NULL) == PAGE_BYTES);
+	return pool;
+}
+
 static int make_pool(struct lb_port *port, struct lb_error *err)
 {
+	int socket = rte_eth_dev_socket_id(port->ethdevs[0]);
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	snprintf(name, sizeof(name), "port%u", port->idx);
-	port->pool = rte_pktmbuf_pool_create(name, port->n_mbufs, POOL_CACHE, 0, port->data_room,
-					     rte_eth_dev_socket_id(port->ethdevs[0]));
+	if (port->kind == LB_PORT_AF_XDP)
+		port->pool = create_page_pool(name, port, socket);
+	else
+		port->pool = rte_pktmbuf_pool_create(name, port->n_mbufs, POOL_CACHE, 0,
+						     port->data_room, socket);
 	if (port->pool == NULL)
 		return lb_error_set(err, -ENOMEM, port->where,
 				    "%s: %u packet buffers need %u MiB of DPDK's memory and do not "
