@@ -76,8 +76,8 @@ def wait_for(what, condition, timeout_s=60, step_s=0.02):
 class Host:
     """One machine: a network namespace with an interface eth1 on the lab's bridge."""
 
-    def __init__(self, lab, name, addresses, bridge):
-        self.lab, self.name, self.addresses = lab, name, addresses
+    def __init__(self, lab, name, addresses, bridge, queues=1):
+        self.lab, self.name, self.addresses, self.queues = lab, name, addresses, queues
         lab.ip('netns', 'add', name)
         lab.undo.append(('netns', 'delete', name))
         self.attach(bridge, 'eth1', addresses)
@@ -85,9 +85,11 @@ class Host:
 
     def attach(self, bridge, ifname, addresses, mtu=1500):
         """Adds an interface on a bridge."""
-        outer = f'v{self.lab.next_id()}'
-        self.lab.ip('link', 'add', outer, 'mtu', str(mtu), 'type', 'veth', 'peer', 'name', ifname,
-                    'mtu', str(mtu), 'netns', self.name)
+        outer, queues = f'v{self.lab.next_id()}', []
+        if self.queues > 1:
+            queues = ['numrxqueues', str(self.queues), 'numtxqueues', str(self.queues)]
+        self.lab.ip('link', 'add', outer, 'mtu', str(mtu), *queues, 'type', 'veth', 'peer', 'name',
+                    ifname, 'mtu', str(mtu), *queues, 'netns', self.name)
         self.lab.ip('link', 'set', outer, 'master', bridge, 'up')
         # AF_XDP sees frames as they are: checksums must be complete and segments small.
         for place, dev in ((None, outer), (self, ifname)):
@@ -238,8 +240,9 @@ class UdpEcho:
 class Ballast:
     """ballastd on a host, driven as a user would drive it."""
 
-    def __init__(self, host, config, build, interfaces=('eth1',), extra=()):
+    def __init__(self, host, config, build, interfaces=('eth1',), extra=(), memory_mib=128):
         self.host, self.build, self.extra = host, build, list(extra)
+        self.memory_mib = memory_mib
         self.folder = tempfile.mkdtemp(prefix='ballast-', dir=host.lab.folder)
         self.config_file = f'{self.folder}/ballast.json'
         self.socket = f'{self.folder}/api.sock'
@@ -258,7 +261,8 @@ class Ballast:
         with open(self.log, 'a') as log:
             self.process = self.host.start(
                 f'{self.build}/apps/ballastd', '--config', self.config_file, '--state-dir',
-                self.folder, *self.extra, '--', '--no-huge', '--no-pci', '-m', '128',
+                self.folder, *self.extra, '--', '--no-huge', '--no-pci', '-m',
+                str(self.memory_mib),
                 stdout=subprocess.PIPE, stderr=log, text=True, env=env)
         if wait:
             self.wait_ready()
@@ -388,5 +392,5 @@ class Lab:
         self.undo.append(('link', 'delete', name))
         self.ip('link', 'set', name, 'up')
 
-    def host(self, name, *addresses, bridge='br0'):
-        return Host(self, name, list(addresses), bridge)
+    def host(self, name, *addresses, bridge='br0', queues=1):
+        return Host(self, name, list(addresses), bridge, queues)

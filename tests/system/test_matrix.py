@@ -13,12 +13,13 @@ from suite import ask_udp, wait_for
 TCP_PORT, UDP_PORT, IPERF_PORT = 80, 7007, 5201
 DOWNLOAD_BYTES = 6 << 20
 N_CLIENTS = 10
+MANY_MIB = 224  # buffers for two interfaces of two queues each
 
 
 class Installation:
     """Clients behind a router; for nat the servers are behind Ballast, which is their gateway."""
 
-    def __init__(self, lab, net, prefix):
+    def __init__(self, lab, net, prefix, workers=None, queues=1):
         self.lab, self.net = lab, net
         for bridge in ('c', 'o', 'i'):
             lab.bridge(f'{prefix}{bridge}')
@@ -30,7 +31,8 @@ class Installation:
                                 bridge=f'{prefix}c')
         add_route(self.clients, f'{net.clients}1')
         self.near = lab.host(f'{prefix}near', net.on(net.outside, 100), bridge=f'{prefix}o')
-        self.host = lab.host(f'{prefix}ballast', net.on(net.outside, 2), bridge=f'{prefix}o')
+        self.host = lab.host(f'{prefix}ballast', net.on(net.outside, 2), bridge=f'{prefix}o',
+                             queues=queues)
         add_route(self.host, f'{net.outside}1')
         where, gateway, bridge = net.outside, 1, f'{prefix}o'
         if net.forwarding == 'nat':
@@ -48,8 +50,11 @@ class Installation:
             host = lab.host(f'{prefix}s{number}', net.on(where, 10 + number), bridge=bridge)
             add_route(host, f'{where}{gateway}')
             self.servers[host.name] = (host, f'{where}{10 + number}')
-        self.ballast = lab_module.Ballast(self.host, self.config(), suite.BUILD,
-                                          ('eth1', 'eth2'))
+        config = self.config()
+        if workers is not None:
+            config['node']['workers'] = workers
+        self.ballast = lab_module.Ballast(self.host, config, suite.BUILD, ('eth1', 'eth2'),
+                                          memory_mib=128 if workers is None else MANY_MIB)
 
     def config(self):
         net = self.net
@@ -168,4 +173,5 @@ def run(lab, checks):
             checks.law(inst.net.name(), inst.ballast.stop())
 
 
-suite.main(run)
+if __name__ == '__main__':
+    suite.main(run)
