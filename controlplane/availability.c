@@ -1,7 +1,7 @@
 #include "availability.h"
 
-/* As many bits as records keep of a machine's generation. */
-#define GENERATION_MASK 0x3fffu
+/* As many bits as records keep of a generation. */
+#define GENERATION_MASK 0xfffu
 
 void lb_availability_begin(struct lb_reconcile *r)
 {
@@ -10,15 +10,16 @@ void lb_availability_begin(struct lb_reconcile *r)
 	r->n_moved = 0;
 }
 
-void lb_availability_move_generation(struct lb_reconcile *r, uint32_t machine)
+/* Voids the records that name this group target. */
+static void move_generation(struct lb_reconcile *r, uint32_t target)
 {
-	struct lb_machine_state *m = &r->machines[machine];
+	struct lb_target_state *t = &r->targets[target];
 
-	if (m->moved_in == r->serial)
+	if (t->moved_in == r->serial)
 		return;
-	m->moved_in = r->serial;
-	m->generation = (m->generation + 1) & GENERATION_MASK;
-	r->moved[r->n_moved++] = machine;
+	t->moved_in = r->serial;
+	t->generation = (t->generation + 1) & GENERATION_MASK;
+	r->moved[r->n_moved++] = target;
 }
 
 static void touch_group_target(struct lb_reconcile *r, uint32_t target)
@@ -49,11 +50,11 @@ void lb_availability_finish(struct lb_reconcile *r, struct lb_cmd_list *out)
 
 		set_bits(r, target, t->n_blocked == 0 ? LB_TARGET_NEW : 0, out);
 		if (t->was_keeping && t->n_broken > 0)
-			lb_availability_move_generation(r, r->wanted.targets[target].machine);
+			move_generation(r, target);
 	}
 	for (uint32_t i = 0; i < r->n_moved; i++)
-		lb_cmd_list_add(out, (struct lb_cmd){LB_CMD_MACHINE, r->moved[i], NULL,
-						     r->machines[r->moved[i]].generation});
+		lb_cmd_list_add(out, (struct lb_cmd){LB_CMD_MEMBER, r->moved[i], NULL,
+						     r->targets[r->moved[i]].generation});
 }
 
 bool lb_availability_is_icmp(const struct lb_reconcile *r, uint32_t probe)
@@ -189,20 +190,22 @@ void lb_availability_release_target(struct lb_reconcile *r, uint32_t target,
 				    struct lb_cmd_list *out)
 {
 	const struct lb_target_key *key = lb_ids_key(r->reg.of[LB_ID_TARGET], target);
+	struct lb_target_state *t = &r->targets[target];
 
 	set_bits(r, target, 0, out);
-	if ((key->scope & LB_SCOPE_GROUP) && r->targets[target].n_broken == 0)
-		lb_availability_move_generation(r, key->machine);
-	r->targets[target] = (struct lb_target_state){0};
+	if ((key->scope & LB_SCOPE_GROUP) && t->n_broken == 0)
+		move_generation(r, target);
+	/* Whoever gets the id next goes on counting: records may still name it. */
+	*t = (struct lb_target_state){.generation = t->generation, .moved_in = t->moved_in};
 }
 
 size_t lb_availability_cmds_of(const struct lb_reconcile *r, uint32_t machine)
 {
 	const uint32_t *targets, *groups;
 	uint32_t n = lb_adjacent(&r->wanted.machine_targets, machine, &targets);
-	size_t cmds = 1;
+	size_t cmds = 0;
 
 	for (uint32_t i = 0; i < n; i++)
-		cmds += 1 + lb_adjacent(&r->wanted.target_groups, targets[i], &groups);
+		cmds += 1 + 2 * lb_adjacent(&r->wanted.target_groups, targets[i], &groups);
 	return cmds;
 }

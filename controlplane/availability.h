@@ -1,6 +1,6 @@
 /* availability.h - which machine may take what, from verdicts and admin states.
  *
- * Role     probe verdicts and next hops -> target bits, group targets, machine generations
+ * Role     probe verdicts and next hops -> target bits, group targets and their generations
  * Shape    functions over struct lb_reconcile; between begin and finish of one change targets are
  *          set one by one and what follows from them is emitted once
  * Threads  control thread
@@ -11,11 +11,12 @@
  * Tests    tests/unit/test_reconcile.c
  *
  * A target is up when its machine's next hop resolves, no ICMP probe of the machine says down, and
- * all probes that its pool asks for say up. A machine's generation moves on, and the records that
- * name it become void, when the first of a group's targets on it breaks (down, or disabled) and
- * when a group no longer lists it: the clients of the group move as a whole. While a target is
- * broken no new record can name the machine, so that further ones need not move it again. It moves
- * on after the target bits: no worker makes a record of the new generation for a machine that it
+ * all probes that its pool asks for say up. The generation of a group target, a machine in a group,
+ * moves on, and the records that name it become void, when the first of the group's targets on the
+ * machine breaks (down, or disabled) and when the group no longer lists it: the clients of the
+ * group move as a whole, those of other groups on the same machine stay. While a target is broken
+ * no new record can name the machine, so that further ones need not move it again. It moves on
+ * after the target bits: no worker makes a record of the new generation for a machine that it
  * still believes to be up.
  */
 #ifndef LB_AVAILABILITY_H
@@ -41,9 +42,6 @@ void lb_availability_set_probe(struct lb_reconcile *r, uint32_t probe, uint64_t 
 /* The id is being freed. */
 void lb_availability_release_target(struct lb_reconcile *r, uint32_t target,
 				    struct lb_cmd_list *out);
-
-/* Voids the machine's records. */
-void lb_availability_move_generation(struct lb_reconcile *r, uint32_t machine);
 
 /* Upper bound of the commands that a change of this machine takes. */
 size_t lb_availability_cmds_of(const struct lb_reconcile *r, uint32_t machine);

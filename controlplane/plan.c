@@ -169,7 +169,7 @@ static int plan_memory(struct lb_reconcile *r, struct lb_plan *plan, struct lb_e
 			     sizeof(*r->hops)) != 0 ||
 	    lb_array_reserve((void **)&r->machines, &r->machines_max, n_machines,
 			     sizeof(*r->machines)) != 0 ||
-	    lb_array_reserve((void **)&r->moved, &r->moved_max, n_machines, sizeof(*r->moved)) !=
+	    lb_array_reserve((void **)&r->moved, &r->moved_max, n_targets, sizeof(*r->moved)) !=
 		    0 ||
 	    lb_array_reserve((void **)&r->probes, &r->probes_max,
 			     lb_ids_bound(r->reg.of[LB_ID_PROBE]), sizeof(*r->probes)) != 0 ||
@@ -182,7 +182,7 @@ static int plan_memory(struct lb_reconcile *r, struct lb_plan *plan, struct lb_e
 	if (plan->retired == NULL)
 		return no_memory(err);
 	plan->n_cmds_max = (size_t)plan->n_services + plan->n_nats + plan->n_reals +
-			   plan->n_hop_values + n_targets + n_machines + 1;
+			   plan->n_hop_values + 2 * (size_t)n_targets + 1;
 	return 0;
 }
 

@@ -213,14 +213,10 @@ static void start_machines(struct lb_reconcile *r, const uint32_t *machine_hops,
 static void release_targets(struct lb_reconcile *r, struct lb_cmd_list *out)
 {
 	const struct lb_ids *targets = r->reg.of[LB_ID_TARGET];
-	const struct lb_ids *machines = r->reg.of[LB_ID_MACHINE];
 
 	for (uint32_t id = 0; id < lb_ids_bound(targets); id++)
 		if (lb_ids_is_leaving(targets, id))
 			lb_availability_release_target(r, id, out);
-	for (uint32_t m = 0; m < lb_ids_bound(machines); m++)
-		if (lb_ids_is_leaving(machines, m))
-			lb_availability_move_generation(r, m);
 }
 
 static void take_wanted(struct lb_reconcile *r, struct lb_plan *plan)

@@ -128,7 +128,6 @@ struct lb_real_status {
 	char reason[LB_REASON_MAX];      /* why it is not up, or why an up one cannot be asked */
 	uint64_t since_ms;
 	uint32_t real_id;
-	uint32_t machine_id;
 	uint8_t target_bits; /* LB_TARGET_* as published */
 };
 

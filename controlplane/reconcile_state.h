@@ -34,11 +34,9 @@ struct lb_hop_state {
 };
 
 struct lb_machine_state {
-	uint64_t moved_in; /* serial of the change that last moved the generation */
 	uint64_t since_ms; /* of its next hop's state */
 	uint32_t n_icmp_down;
 	uint32_t next_hop;
-	uint16_t generation;
 };
 
 struct lb_target_state {
@@ -53,6 +51,8 @@ struct lb_target_state {
 	uint32_t n_blocked;  /* targets that keep the machine from new records */
 	uint32_t n_broken;   /* targets that are broken */
 	bool was_keeping;    /* before the change that touched it */
+	uint16_t generation; /* as published; outlives the id's owner */
+	uint64_t moved_in;   /* serial of the change that last moved the generation */
 };
 
 struct lb_reconcile {
@@ -79,7 +79,7 @@ struct lb_reconcile {
 	uint32_t *touched; /* group targets touched by the change under way; room for all */
 	uint32_t touched_max;
 	uint32_t n_touched;
-	uint32_t *moved; /* machines whose generation the change under way moved on */
+	uint32_t *moved; /* group targets whose generation the change under way moved on */
 	uint32_t moved_max;
 	uint32_t n_moved;
 	struct lb_adjacency hop_machines; /* who is reached through a next hop */

@@ -130,7 +130,6 @@ static void fill_status(const struct lb_reconcile *r, const struct lb_wanted_mem
 	out->admin_state = (enum lb_admin_state)member->admin_state;
 	out->since_ms = t->since_ms;
 	out->real_id = member->real_id;
-	out->machine_id = member->machine;
 	out->target_bits = t->bits;
 	explain(r, target, out);
 }

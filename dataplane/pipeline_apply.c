@@ -134,9 +134,9 @@ void lb_pipeline_apply(struct lb_pipeline *pl, const struct lb_cmd *cmd)
 		assert(cmd->idx < LB_TARGETS_MAX);
 		lb_target_set(&st->targets, cmd->idx, (uint32_t)cmd->value);
 		break;
-	case LB_CMD_MACHINE:
-		assert(cmd->idx < LB_MACHINES_MAX);
-		st->machine_generation[cmd->idx] = (uint16_t)cmd->value;
+	case LB_CMD_MEMBER:
+		assert(cmd->idx < LB_TARGETS_MAX);
+		st->member_generation[cmd->idx] = (uint16_t)cmd->value;
 		if (st->persist != NULL)
 			lb_persist_set_generation(st->persist, cmd->idx, (uint32_t)cmd->value);
 		break;

@@ -47,7 +47,7 @@ static void lay_out(struct arena *a, const struct lb_pipeline_params *params, st
 	st->services = take(a, LB_SERVICES_MAX * sizeof(*st->services));
 	st->schedule = take(a, LB_SERVICES_MAX * sizeof(*st->schedule));
 	st->reals = take(a, LB_REALS_MAX * sizeof(*st->reals));
-	st->machine_generation = take(a, LB_MACHINES_MAX * sizeof(*st->machine_generation));
+	st->member_generation = take(a, LB_TARGETS_MAX * sizeof(*st->member_generation));
 	st->targets.bits = take(a, LB_TARGETS_MAX / 4);
 	st->nat_sources = take(a, LB_NAT_SOURCES_MAX * sizeof(*st->nat_sources));
 	st->nat_cursors = take(a, 2 * LB_NAT_SOURCES_MAX * sizeof(*st->nat_cursors));

@@ -76,7 +76,7 @@ struct lb_steer {
 	const struct lb_service **services;  /* LB_SERVICES_MAX */
 	struct lb_schedule_state *schedule;  /* LB_SERVICES_MAX */
 	struct lb_real *reals;               /* LB_REALS_MAX */
-	uint16_t *machine_generation;        /* LB_MACHINES_MAX */
+	uint16_t *member_generation;         /* LB_TARGETS_MAX */
 	struct lb_target_map targets;
 	const struct lb_nat_source **nat_sources; /* LB_NAT_SOURCES_MAX */
 	struct lb_nat_cursor *nat_cursors;        /* LB_NAT_SOURCES_MAX * 2, v4 then v6 */

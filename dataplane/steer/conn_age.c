@@ -35,14 +35,18 @@ static void refresh_record(struct lb_steer *st, const struct lb_conn *fwd, bool 
 	const struct lb_service *svc = st->services[fwd->service];
 	struct lb_addr client;
 	struct lb_key key;
+	uint32_t at;
 
 	if (svc->group_id == 0 || st->persist == NULL)
+		return;
+	at = lb_service_find_machine(svc, st->reals[fwd->fwd.real_id].machine_id);
+	if (at == UINT32_MAX)
 		return;
 	lb_conn_key(fwd, is_v6, &key);
 	client = lb_key_src(&key);
 	client = lb_addr_mask(&client, svc->persist_len);
 	lb_persist_refresh(st->persist, lb_persist_key(st->persist, svc->group_id, &client),
-			   st->reals[fwd->fwd.real_id].machine_id, (uint32_t)(now_ms / 1000),
+			   svc->servers[at].group_target_id, (uint32_t)(now_ms / 1000),
 			   lb_conn_record_expires_s(svc, now_ms));
 }
 

@@ -2,11 +2,11 @@
  *
  *   key    bit 63 IPv6 | bit 62 tentative | IPv4: 1, group 16, address 32
  *                                         | IPv6: group 16, fingerprint 46
- *   value  machine 20 | generation 14 | expiry 30
+ *   value  member 22 | generation 12 | expiry 30
  *
  * All changes but a refresh are 16-byte compare-exchanges of one record, so no record ever holds
  * one client's key beside another's value. A refresh exchanges the value alone: it succeeds only
- * where machine, generation and expiry still are what it read, and changes the expiry only; should
+ * where member, generation and expiry still are what it read, and changes the expiry only; should
  * the record be another client's by then, that client's record lives a little longer on its own
  * machine.
  *
@@ -57,10 +57,10 @@
 
 #define EXPIRY_BITS 30u
 #define EXPIRY_MAX ((1u << EXPIRY_BITS) - 1)
-#define GENERATION_MAX ((1u << LB_MACHINE_GENERATION_BITS) - 1)
-#define MACHINE_SHIFT (EXPIRY_BITS + LB_MACHINE_GENERATION_BITS)
+#define GENERATION_MAX ((1u << LB_MEMBER_GENERATION_BITS) - 1)
+#define MEMBER_SHIFT (EXPIRY_BITS + LB_MEMBER_GENERATION_BITS)
 
-static_assert(LB_MACHINES_MAX <= 1u << (64 - MACHINE_SHIFT), "a machine's id fits");
+static_assert(LB_TARGETS_MAX <= 1u << (64 - MEMBER_SHIFT), "a member's id fits");
 static_assert(LB_GROUPS_MAX <= UINT16_MAX, "a group's id fits");
 
 union record {
@@ -79,7 +79,7 @@ struct lb_persist_table {
 	uint32_t n_lines;
 	union record *records;
 	uint64_t *clients;     /* IPv6 addresses, two words for each record */
-	uint16_t *generations; /* by machine, the newest one heard of */
+	uint16_t *generations; /* by member, the newest one heard of */
 	uint32_t placements[PLACEMENT_COUNTERS];
 };
 
@@ -118,7 +118,7 @@ size_t lb_persist_bytes(uint32_t n_records)
 	size_t n_slots = line_count(n_records) * LINE_SLOTS;
 
 	return align_up(sizeof(struct lb_persist_table)) + n_slots * sizeof(union record) +
-	       n_slots * 2 * sizeof(uint64_t) + LB_MACHINES_MAX * sizeof(uint16_t);
+	       n_slots * 2 * sizeof(uint64_t) + LB_TARGETS_MAX * sizeof(uint16_t);
 }
 
 int lb_persist_init(void *mem, uint32_t n_records, uint64_t seed, struct lb_persist_table **out)
@@ -185,15 +185,15 @@ static uint64_t pack(const struct lb_record *rec)
 {
 	uint64_t expires_s = rec->expires_s < EXPIRY_MAX ? rec->expires_s : EXPIRY_MAX;
 
-	assert(rec->machine_id < LB_MACHINES_MAX);
-	return (uint64_t)rec->machine_id << MACHINE_SHIFT |
+	assert(rec->member_id < LB_TARGETS_MAX);
+	return (uint64_t)rec->member_id << MEMBER_SHIFT |
 	       (uint64_t)(rec->generation & GENERATION_MAX) << EXPIRY_BITS | expires_s;
 }
 
 static struct lb_record unpack(uint64_t value)
 {
 	return (struct lb_record){
-		.machine_id = (uint32_t)(value >> MACHINE_SHIFT),
+		.member_id = (uint32_t)(value >> MEMBER_SHIFT),
 		.generation = (uint32_t)(value >> EXPIRY_BITS) & GENERATION_MAX,
 		.expires_s = (uint32_t)value & EXPIRY_MAX,
 	};
@@ -242,13 +242,13 @@ bool lb_persist_lookup(const struct lb_persist_table *t, uint64_t key, uint32_t 
 	return true;
 }
 
-void lb_persist_refresh(struct lb_persist_table *t, uint64_t key, uint32_t machine_id,
+void lb_persist_refresh(struct lb_persist_table *t, uint64_t key, uint32_t member_id,
 			uint32_t now_s, uint32_t expires_s)
 {
 	uint64_t value, longer;
 	union record *r = find_record(t, key, &value);
 
-	if (r == NULL || value >> MACHINE_SHIFT != machine_id || expires_s <= now_s)
+	if (r == NULL || value >> MEMBER_SHIFT != member_id || expires_s <= now_s)
 		return;
 	longer = (value & ~(uint64_t)EXPIRY_MAX) |
 		 (expires_s < EXPIRY_MAX ? expires_s : EXPIRY_MAX);
@@ -257,9 +257,9 @@ void lb_persist_refresh(struct lb_persist_table *t, uint64_t key, uint32_t machi
 					    __ATOMIC_RELAXED);
 }
 
-void lb_persist_set_generation(struct lb_persist_table *t, uint32_t machine_id, uint32_t generation)
+void lb_persist_set_generation(struct lb_persist_table *t, uint32_t member_id, uint32_t generation)
 {
-	__atomic_store_n(&t->generations[machine_id], (uint16_t)(generation & GENERATION_MAX),
+	__atomic_store_n(&t->generations[member_id], (uint16_t)(generation & GENERATION_MAX),
 			 __ATOMIC_RELAXED);
 }
 
@@ -267,7 +267,7 @@ void lb_persist_set_generation(struct lb_persist_table *t, uint32_t machine_id, 
 static bool is_dead(const struct lb_persist_table *t, uint64_t value, uint32_t now_s)
 {
 	struct lb_record rec = unpack(value);
-	uint32_t newest = __atomic_load_n(&t->generations[rec.machine_id], __ATOMIC_RELAXED);
+	uint32_t newest = __atomic_load_n(&t->generations[rec.member_id], __ATOMIC_RELAXED);
 
 	return is_expired(value, now_s) ||
 	       ((rec.generation - newest) & GENERATION_MAX) > GENERATION_MAX / 2;
@@ -399,9 +399,9 @@ static bool work_with(const struct write_job *job, const struct view *v, uint32_
 		      enum lb_persist_result *result)
 {
 	struct lb_record found = unpack(v->seen[i].value);
-	bool is_same = found.machine_id == rec->machine_id &&
+	bool is_same = found.member_id == rec->member_id &&
 		       found.generation == (rec->generation & GENERATION_MAX);
-	bool is_void = void_value != NULL && found.machine_id == void_value->machine_id &&
+	bool is_void = void_value != NULL && found.member_id == void_value->member_id &&
 		       found.generation == void_value->generation;
 
 	if (i == job->placed && is_same) {

@@ -12,7 +12,7 @@
  *          16-byte compare-exchanges, one to take a place and one to make the record valid, and
  *          counts the placement; replacing a void or expired record of the client makes one
  *          exchange, a refresh one of 8 bytes, at most once a second
- * Memory   caller's zeroed block, one for the process: 64 bytes a stated record, 2 MB for machines
+ * Memory   caller's zeroed block, one for the process: 64 bytes a stated record, 8 MB for members
  * Limits   at most LB_PERSIST_RECORDS_MAX. There are twice the stated number of places, so that
  *          almost no record (1 in 200 000) gives way before that many clients are live. Both lines
  *          full of live records: the one that expires first gives way (counted)
@@ -32,11 +32,11 @@
 struct lb_persist_table;
 
 #define LB_PERSIST_RECORDS_MAX (1u << 28)
-#define LB_MACHINE_GENERATION_BITS 14u /* generations are compared by serial number (RFC 1982) */
+#define LB_MEMBER_GENERATION_BITS 12u /* generations are compared by serial number (RFC 1982) */
 
 struct lb_record {
-	uint32_t machine_id;
-	uint32_t generation; /* of the machine when the record was made */
+	uint32_t member_id;  /* a machine in this group: its lb_service_server.group_target_id */
+	uint32_t generation; /* of the member when the record was made */
 	uint32_t expires_s;
 };
 
@@ -49,7 +49,7 @@ uint64_t lb_persist_key(const struct lb_persist_table *t, uint16_t group_id,
 
 void lb_persist_prefetch(const struct lb_persist_table *t, uint64_t key);
 
-/* True and *out for a record that has not expired. Whether its machine is still in that
+/* True and *out for a record that has not expired. Whether its member is still in that
  * generation is the caller's question. */
 bool lb_persist_lookup(const struct lb_persist_table *t, uint64_t key, uint32_t now_s,
 		       struct lb_record *out);
@@ -70,15 +70,14 @@ enum lb_persist_result lb_persist_write(struct lb_persist_table *t, uint64_t key
 					const struct lb_addr *masked_client, uint32_t now_s,
 					const struct lb_record *void_value, struct lb_record *rec);
 
-/* Moves the expiry of the record on if it still is key's and says `machine_id`, also when it has
+/* Moves the expiry of the record on if it still is key's and says `member_id`, also when it has
  * just expired; at most once a second per record makes a store. */
-void lb_persist_refresh(struct lb_persist_table *t, uint64_t key, uint32_t machine_id,
+void lb_persist_refresh(struct lb_persist_table *t, uint64_t key, uint32_t member_id,
 			uint32_t now_s, uint32_t expires_s);
 
-/* Tells the table which records may give way first: those of older generations of the machine. Any
+/* Tells the table which records may give way first: those of older generations of the member. Any
  * worker, when it hears of it. */
-void lb_persist_set_generation(struct lb_persist_table *t, uint32_t machine_id,
-			       uint32_t generation);
+void lb_persist_set_generation(struct lb_persist_table *t, uint32_t member_id, uint32_t generation);
 
 /* For control, listing: places 0..slots-1; true and the outputs for a place with a live record. */
 uint64_t lb_persist_slots(const struct lb_persist_table *t);

@@ -2,7 +2,7 @@
 
 #include "steer/service_object.h"
 
-#define GENERATION_MASK ((1u << LB_MACHINE_GENERATION_BITS) - 1)
+#define GENERATION_MASK ((1u << LB_MEMBER_GENERATION_BITS) - 1)
 
 /* What a record is worth to a service. */
 enum verdict {
@@ -20,10 +20,10 @@ static bool is_older(uint32_t generation, uint32_t than)
 static enum verdict judge(const struct lb_steer *st, const struct lb_service *svc,
 			  const struct lb_record *rec, uint32_t *server)
 {
-	if (rec->machine_id >= LB_MACHINES_MAX ||
-	    is_older(rec->generation, st->machine_generation[rec->machine_id]))
+	if (rec->member_id >= LB_TARGETS_MAX ||
+	    is_older(rec->generation, st->member_generation[rec->member_id]))
 		return IS_VOID;
-	*server = lb_service_find_machine(svc, rec->machine_id);
+	*server = lb_service_find_member(svc, rec->member_id);
 	if (*server == UINT32_MAX)
 		return BYPASS;
 	if ((lb_target_get(&st->targets, svc->servers[*server].target_id) & LB_TARGET_KEEP) == 0)
@@ -65,8 +65,8 @@ static uint32_t pick_and_record(const struct search *s, const struct lb_record *
 			lb_count(st, LB_COUNT_record_bypassed);
 		return server;
 	}
-	rec.machine_id = s->svc->servers[server].machine_id;
-	rec.generation = st->machine_generation[rec.machine_id] & GENERATION_MASK;
+	rec.member_id = s->svc->servers[server].group_target_id;
+	rec.generation = st->member_generation[rec.member_id] & GENERATION_MASK;
 	rec.expires_s = lb_conn_record_expires_s(s->svc, s->now_ms);
 	switch (lb_persist_write(st->persist, s->record_key, &s->client,
 				 (uint32_t)(s->now_ms / 1000), void_value, &rec)) {
@@ -106,7 +106,7 @@ uint32_t lb_pick_server(struct lb_steer *st, uint32_t slot, const struct lb_key 
 	switch (judge(st, s.svc, &rec, &server)) {
 	case FOLLOW:
 		lb_count(st, LB_COUNT_record_hit);
-		lb_persist_refresh(st->persist, s.record_key, rec.machine_id, now_s,
+		lb_persist_refresh(st->persist, s.record_key, rec.member_id, now_s,
 				   lb_conn_record_expires_s(s.svc, now_ms));
 		return server;
 	case BYPASS:

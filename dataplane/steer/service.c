@@ -95,8 +95,20 @@ static int compare_ranks(const void *a, const void *b)
 	return x->server < y->server ? -1 : x->server > y->server;
 }
 
-/* The servers' order by machine; or, where `by_priority`, by that. */
-static int build_order(const struct lb_service_params *params, bool by_priority, uint32_t *out)
+/* What servers are ordered by. */
+typedef uint32_t (*rank_fn)(const struct lb_service_params *params, uint32_t server);
+
+static uint32_t machine_of(const struct lb_service_params *params, uint32_t server)
+{
+	return params->servers[server].machine_id;
+}
+
+static uint32_t member_of(const struct lb_service_params *params, uint32_t server)
+{
+	return params->servers[server].group_target_id;
+}
+
+static int build_order(const struct lb_service_params *params, rank_fn rank_of, uint32_t *out)
 {
 	size_t n = params->n_servers;
 	struct rank *rows = calloc(n == 0 ? 1 : n, sizeof(*rows));
@@ -104,8 +116,7 @@ static int build_order(const struct lb_service_params *params, bool by_priority,
 	if (rows == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++)
-		rows[i] = (struct rank){
-			by_priority ? priority_of(params, i) : params->servers[i].machine_id, i};
+		rows[i] = (struct rank){rank_of(params, i), i};
 	qsort(rows, n, sizeof(*rows), compare_ranks);
 	for (size_t i = 0; i < n; i++)
 		out[i] = rows[i].server;
@@ -176,6 +187,7 @@ static void copy_head(struct lb_service *svc, const struct lb_service_params *pa
 struct parts {
 	struct lb_service_server *servers;
 	uint32_t *by_machine;
+	uint32_t *by_member;
 	uint32_t *by_priority;
 	uint32_t *sequence;
 	struct lb_port_range *ports;
@@ -190,19 +202,21 @@ static void place_parts(const struct lb_service_params *params, struct lb_servic
 	size_t n = params->n_servers, n_ranked = params->scheduler == LB_SCHED_PRIORITY ? n : 0;
 	size_t bytes = sizeof(*svc) + n * sizeof(*p->servers) + params->n_ports * sizeof(*p->ports);
 
-	bytes += (n + n_ranked + p->n_sequence) * sizeof(uint32_t);
+	bytes += (2 * n + n_ranked + p->n_sequence) * sizeof(uint32_t);
 	/* Whole lines, so that no two services share one. */
 	p->bytes = (bytes + 63) & ~(size_t)63;
 	if (svc == NULL)
 		return;
 	p->servers = (struct lb_service_server *)(svc + 1);
 	p->by_machine = (uint32_t *)(p->servers + n);
-	p->by_priority = p->by_machine + n;
+	p->by_member = p->by_machine + n;
+	p->by_priority = p->by_member + n;
 	p->sequence = p->by_priority + n_ranked;
 	p->ports = (struct lb_port_range *)(p->sequence + p->n_sequence);
 	svc->bytes = p->bytes;
 	svc->servers = p->servers;
 	svc->by_machine = p->by_machine;
+	svc->by_member = p->by_member;
 	svc->by_priority = n_ranked != 0 ? p->by_priority : NULL;
 	svc->ports = p->ports;
 }
@@ -215,9 +229,11 @@ static int fill_parts(const struct lb_service_params *params, const struct lb_se
 	if (params->n_servers != 0)
 		memcpy(p->servers, params->servers, params->n_servers * sizeof(*p->servers));
 	memcpy(p->ports, params->ports, params->n_ports * sizeof(*p->ports));
-	rc = build_order(params, false, p->by_machine);
+	rc = build_order(params, machine_of, p->by_machine);
+	if (rc == 0)
+		rc = build_order(params, member_of, p->by_member);
 	if (rc == 0 && svc->by_priority != NULL)
-		rc = build_order(params, true, p->by_priority);
+		rc = build_order(params, priority_of, p->by_priority);
 	if (rc == 0 && svc->sequence != NULL)
 		rc = build_sequence(params, divisor, p->sequence, p->n_sequence);
 	return rc;
@@ -284,4 +300,22 @@ uint32_t lb_service_find_machine(const struct lb_service *svc, uint32_t machine_
 	if (low == svc->n_servers || svc->servers[svc->by_machine[low]].machine_id != machine_id)
 		return UINT32_MAX;
 	return svc->by_machine[low];
+}
+
+uint32_t lb_service_find_member(const struct lb_service *svc, uint32_t group_target_id)
+{
+	uint32_t low = 0, high = svc->n_servers;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (svc->servers[svc->by_member[mid]].group_target_id < group_target_id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == svc->n_servers ||
+	    svc->servers[svc->by_member[low]].group_target_id != group_target_id)
+		return UINT32_MAX;
+	return svc->by_member[low];
 }

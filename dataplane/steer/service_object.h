@@ -34,6 +34,7 @@ struct lb_service {
 	const uint32_t *sequence;
 	const struct lb_service_server *servers; /* in document order */
 	const uint32_t *by_machine;		 /* server indexes sorted by machine id */
+	const uint32_t *by_member;		 /* ... by group target id */
 	const uint32_t *by_priority;		 /* ... best first; NULL: not by priority */
 	const struct lb_port_range *ports;
 	struct lb_maglev *maglev; /* one owner is this object; NULL: the scheduler has none */
@@ -42,5 +43,8 @@ struct lb_service {
 
 /* Index of the server on this machine, or UINT32_MAX. */
 uint32_t lb_service_find_machine(const struct lb_service *svc, uint32_t machine_id);
+
+/* Index of the server that is this member of the group, or UINT32_MAX. */
+uint32_t lb_service_find_member(const struct lb_service *svc, uint32_t group_target_id);
 
 #endif

@@ -21,7 +21,7 @@ enum lb_cmd_type {
 	LB_CMD_SERVICE,	   /* slot idx is now object (kept; NULL: nothing) */
 	LB_CMD_REAL,	   /* real idx is now *object (struct lb_real, copied) */
 	LB_CMD_TARGET,	   /* target idx has the LB_TARGET_* bits in value */
-	LB_CMD_MACHINE,	   /* machine idx is in generation value: records of older ones are void */
+	LB_CMD_MEMBER,	   /* group target idx is in generation value: older records are void */
 	LB_CMD_NEXT_HOP,   /* next hop idx is now *object (struct lb_next_hop, copied) */
 	LB_CMD_NAT_SOURCE, /* NAT source idx is now object (kept; NULL: nothing) */
 	LB_CMD_ROUTES,	   /* routes are now object (struct lb_route_table, kept) */

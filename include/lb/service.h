@@ -73,7 +73,8 @@ struct lb_service_server {
 	uint32_t real_id;
 	uint32_t machine_id;
 	uint32_t target_id;	  /* up and admin state at the probed port */
-	uint32_t group_target_id; /* may take new records of the group; = target_id without one */
+	uint32_t group_target_id; /* the machine in the group, named by records: may it take new
+				   * ones; = target_id without a group */
 	uint32_t weight;	  /* 0: takes no new client */
 	uint32_t priority;	  /* lower goes first; LB_SCHED_PRIORITY only, else 0 */
 };

@@ -81,7 +81,7 @@ static void make_table(struct shared *s, uint32_t n_records, uint64_t seed)
 static void add_junk(struct shared *s)
 {
 	for (uint32_t n = 0; n < JUNK; n++) {
-		struct lb_record rec = {.machine_id = 999, .generation = 1, .expires_s = 101};
+		struct lb_record rec = {.member_id = 999, .generation = 1, .expires_s = 101};
 		struct lb_addr client = make_client(n);
 
 		lb_persist_write(s->t, lb_persist_key(s->t, 9, &client), &client, 100, NULL, &rec);
@@ -95,18 +95,18 @@ static uint32_t first_packet(const struct worker *w, uint32_t n, uint32_t genera
 	struct lb_addr client = make_client(n);
 	uint64_t key = lb_persist_key(w->s->t, 1, &client);
 	uint32_t now_s = 100 + (w->idx & 1);
-	struct lb_record found, rec = {.machine_id = 1 + w->idx,
+	struct lb_record found, rec = {.member_id = 1 + w->idx,
 				       .generation = generation,
 				       .expires_s = 1000 + w->idx};
 	bool is_found = lb_persist_lookup(w->s->t, key, now_s, &found);
 
 	if (is_found && found.generation == generation)
-		return found.machine_id;
+		return found.member_id;
 	w->s->lost[w->idx] += lb_persist_write(w->s->t, key, &client, now_s,
 					       is_found ? &found : NULL, &rec) == LB_PERSIST_LOST;
 	if (rec.generation != generation)
 		fail("a void record was given to follow", n, rec.generation, generation);
-	return rec.machine_id;
+	return rec.member_id;
 }
 
 static void *meet_new_clients(void *arg)
@@ -151,7 +151,7 @@ static void run_workers(struct shared *s, void *(*work)(void *))
 static void expect_one_record_each(const struct shared *s)
 {
 	size_t n_words = s->bytes / sizeof(uint64_t) -
-			 LB_MACHINES_MAX / 4; /* generations are last */
+			 LB_TARGETS_MAX / 4; /* generations are last */
 
 	for (uint32_t n = 0; n < CLIENTS; n++) {
 		struct lb_addr client = make_client(n);
@@ -186,15 +186,15 @@ static void *crowd(void *arg)
 		struct lb_record rec;
 
 		if (lb_persist_lookup(w->s->t, key, now_s, &rec)) {
-			if (rec.machine_id != crowd_machine(n) || rec.generation != n % 64)
-				fail("another client's machine", n, rec.machine_id, rec.generation);
-			lb_persist_refresh(w->s->t, key, rec.machine_id, now_s, now_s + i % 8);
+			if (rec.member_id != crowd_machine(n) || rec.generation != n % 64)
+				fail("another client's machine", n, rec.member_id, rec.generation);
+			lb_persist_refresh(w->s->t, key, rec.member_id, now_s, now_s + i % 8);
 			continue;
 		}
 		rec = (struct lb_record){crowd_machine(n), n % 64, now_s + 1 + i % 4};
 		lb_persist_write(w->s->t, key, &client, now_s, NULL, &rec);
-		if (rec.machine_id != crowd_machine(n) || rec.generation != n % 64)
-			fail("told to follow another client's machine", n, rec.machine_id,
+		if (rec.member_id != crowd_machine(n) || rec.generation != n % 64)
+			fail("told to follow another client's machine", n, rec.member_id,
 			     rec.generation);
 	}
 	return NULL;

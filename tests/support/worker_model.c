@@ -34,8 +34,8 @@ static void apply(struct worker_model *w, const struct lb_cmd *cmd)
 	case LB_CMD_TARGET:
 		w->targets[cmd->idx] = (uint8_t)cmd->value;
 		break;
-	case LB_CMD_MACHINE:
-		w->machines[cmd->idx] = cmd->value;
+	case LB_CMD_MEMBER:
+		w->members[cmd->idx] = cmd->value;
 		break;
 	case LB_CMD_NEXT_HOP:
 		memcpy(&w->hops[cmd->idx], cmd->object, sizeof(w->hops[0]));
@@ -86,5 +86,5 @@ bool worker_model_equal(const struct worker_model *a, const struct worker_model 
 	       memcmp(a->hops, b->hops, sizeof(a->hops)) == 0 &&
 	       memcmp(a->nats, b->nats, sizeof(a->nats)) == 0 &&
 	       memcmp(a->targets, b->targets, sizeof(a->targets)) == 0 &&
-	       memcmp(a->machines, b->machines, sizeof(a->machines)) == 0 && a->routes == b->routes;
+	       memcmp(a->members, b->members, sizeof(a->members)) == 0 && a->routes == b->routes;
 }

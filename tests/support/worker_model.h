@@ -23,7 +23,7 @@ struct worker_model {
 	struct lb_next_hop hops[WORKER_MODEL_MAX];
 	const struct lb_nat_source *nats[WORKER_MODEL_MAX];
 	uint8_t targets[WORKER_MODEL_MAX];
-	uint64_t machines[WORKER_MODEL_MAX];
+	uint64_t members[WORKER_MODEL_MAX];
 	struct lb_iface ifaces[LB_IFACES_MAX];
 	const struct lb_route_table *routes;
 	uint32_t n_of[LB_CMD_N]; /* commands by type since they were last counted */

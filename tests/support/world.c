@@ -198,8 +198,8 @@ void world_server_state(struct world *w, uint32_t server, uint32_t bits)
 void world_server_down(struct world *w, uint32_t server, uint32_t generation)
 {
 	world_server_state(w, server, 0);
-	world_command(w, LB_CMD_MACHINE, server, NULL, generation);
-	world_command(w, LB_CMD_MACHINE, WORLD_REALS + server, NULL, generation);
+	world_command(w, LB_CMD_MEMBER, 100 + server, NULL, generation);
+	world_command(w, LB_CMD_MEMBER, 100 + WORLD_REALS + server, NULL, generation);
 }
 
 const char *world_imbalance(const struct world *w)

@@ -40,7 +40,7 @@ static uint64_t make_key(const struct lb_persist_table *t, uint32_t n)
 static enum lb_persist_result put(struct lb_persist_table *t, uint32_t n, uint32_t machine,
 				  uint32_t now_s, uint32_t expires_s)
 {
-	struct lb_record rec = {.machine_id = machine, .generation = 1, .expires_s = expires_s};
+	struct lb_record rec = {.member_id = machine, .generation = 1, .expires_s = expires_s};
 	struct lb_addr client = make_client(n);
 
 	return lb_persist_write(t, make_key(t, n), &client, now_s, NULL, &rec);
@@ -50,7 +50,7 @@ static bool has(const struct lb_persist_table *t, uint32_t n, uint32_t now_s, ui
 {
 	struct lb_record rec;
 
-	return lb_persist_lookup(t, make_key(t, n), now_s, &rec) && rec.machine_id == machine;
+	return lb_persist_lookup(t, make_key(t, n), now_s, &rec) && rec.member_id == machine;
 }
 
 Test(persist_table, keys_are_never_0_and_tell_groups_families_and_clients_apart)
@@ -75,8 +75,8 @@ Test(persist_table, keys_are_never_0_and_tell_groups_families_and_clients_apart)
 Test(persist_table, a_record_is_followed_until_it_expires)
 {
 	struct lb_persist_table *t = make_table(100, 1);
-	struct lb_record rec = {.machine_id = LB_MACHINES_MAX - 1,
-				.generation = (1u << LB_MACHINE_GENERATION_BITS) - 1,
+	struct lb_record rec = {.member_id = LB_TARGETS_MAX - 1,
+				.generation = (1u << LB_MEMBER_GENERATION_BITS) - 1,
 				.expires_s = 110};
 	struct lb_record got;
 	struct lb_addr client = make_client(4);
@@ -96,13 +96,13 @@ Test(persist_table, a_record_is_followed_until_it_expires)
 Test(persist_table, who_writes_second_follows_the_first)
 {
 	struct lb_persist_table *t = make_table(100, 1);
-	struct lb_record rec = {.machine_id = 2, .generation = 5, .expires_s = 500};
+	struct lb_record rec = {.member_id = 2, .generation = 5, .expires_s = 500};
 	struct lb_addr client = make_client(4);
 
 	cr_assert_eq(put(t, 4, 1, 100, 200), LB_PERSIST_WRITTEN);
 	cr_expect_eq(lb_persist_write(t, make_key(t, 4), &client, 100, NULL, &rec),
 		     LB_PERSIST_LOST);
-	cr_expect_eq(rec.machine_id, 1u);
+	cr_expect_eq(rec.member_id, 1u);
 	cr_expect_eq(rec.generation, 1u);
 	cr_expect_eq(rec.expires_s, 200u);
 	cr_expect_eq(lb_persist_count(t, 100), 1u);
@@ -132,18 +132,18 @@ Test(persist_table, exactly_the_void_record_is_replaced)
 	cr_assert(lb_persist_lookup(t, key, 100, &was));
 	/* a live connection moves the expiry on: still the same record */
 	lb_persist_refresh(t, key, 1, 100, 300);
-	rec = (struct lb_record){.machine_id = 2, .generation = 9, .expires_s = 250};
+	rec = (struct lb_record){.member_id = 2, .generation = 9, .expires_s = 250};
 	cr_expect_eq(lb_persist_write(t, key, &client, 100, &was, &rec), LB_PERSIST_WRITTEN);
 	cr_expect(has(t, 4, 100, 2));
 
 	/* another worker, which saw the same void record, comes too late */
-	rec = (struct lb_record){.machine_id = 3, .generation = 9, .expires_s = 250};
+	rec = (struct lb_record){.member_id = 3, .generation = 9, .expires_s = 250};
 	cr_expect_eq(lb_persist_write(t, key, &client, 100, &was, &rec), LB_PERSIST_LOST);
-	cr_expect_eq(rec.machine_id, 2u);
+	cr_expect_eq(rec.member_id, 2u);
 
 	/* the same machine in a newer generation is not the void record */
-	was = (struct lb_record){.machine_id = 2, .generation = 8, .expires_s = 250};
-	rec = (struct lb_record){.machine_id = 3, .generation = 9, .expires_s = 250};
+	was = (struct lb_record){.member_id = 2, .generation = 8, .expires_s = 250};
+	rec = (struct lb_record){.member_id = 3, .generation = 9, .expires_s = 250};
 	cr_expect_eq(lb_persist_write(t, key, &client, 100, &was, &rec), LB_PERSIST_LOST);
 	cr_expect(has(t, 4, 100, 2));
 	free(t);
@@ -166,7 +166,7 @@ Test(persist_table, a_refresh_only_ever_lengthens_the_record_of_its_own_machine)
 	cr_expect(lb_persist_lookup(t, key, 299, &rec), "a live connection brings it back");
 	lb_persist_refresh(t, key, 1, 100, UINT32_MAX);
 	cr_expect(lb_persist_lookup(t, key, 100, &rec));
-	cr_expect_eq(rec.machine_id, 1u);
+	cr_expect_eq(rec.member_id, 1u);
 	cr_expect_eq(rec.generation, 1u);
 	cr_expect_eq(rec.expires_s, (1u << 30) - 1);
 	free(t);
@@ -213,13 +213,13 @@ Test(persist_table, listing_names_client_group_and_record)
 		cr_expect_not(lb_persist_entry(t, slot, 200, &client, &group, &rec));
 		if (!lb_persist_entry(t, slot, 199, &client, &group, &rec))
 			continue;
-		cr_assert(rec.machine_id >= 1000 && rec.machine_id < 1000 + N);
-		want = make_client(rec.machine_id - 1000);
-		cr_expect(lb_addr_equal(&client, &want), "client %u", rec.machine_id - 1000);
+		cr_assert(rec.member_id >= 1000 && rec.member_id < 1000 + N);
+		want = make_client(rec.member_id - 1000);
+		cr_expect(lb_addr_equal(&client, &want), "client %u", rec.member_id - 1000);
 		cr_expect_eq(group, GROUP);
 		cr_expect_eq(rec.expires_s, 200u);
-		cr_expect_not(seen[rec.machine_id - 1000]);
-		seen[rec.machine_id - 1000] = true;
+		cr_expect_not(seen[rec.member_id - 1000]);
+		seen[rec.member_id - 1000] = true;
 	}
 	for (uint32_t n = 0; n < N; n++)
 		cr_expect(seen[n], "client %u", n);
@@ -276,7 +276,7 @@ static void evict_from_twin(struct twin *w, const struct lb_persist_table *t, ui
 static void write_both(struct lb_persist_table *t, struct twin *w, struct test_random *r,
 		       uint32_t n, uint32_t now_s, uint32_t *n_evicted)
 {
-	struct lb_record rec = {.machine_id = test_random_below(r, LB_MACHINES_MAX),
+	struct lb_record rec = {.member_id = test_random_below(r, LB_TARGETS_MAX),
 				.generation = 1 + test_random_below(r, 3),
 				.expires_s = now_s + 1 + test_random_below(r, 30)};
 	struct lb_record wanted = rec, void_value = w->rec[n];
@@ -323,7 +323,7 @@ static uint32_t run_twin(uint32_t n_records, uint32_t universe, uint64_t seed)
 			/* one that has expired may have given way unseen */
 			if (!is_live)
 				continue;
-			lb_persist_refresh(t, make_key(t, n), w.rec[n].machine_id, now_s,
+			lb_persist_refresh(t, make_key(t, n), w.rec[n].member_id, now_s,
 					   expires_s);
 			if (expires_s > w.rec[n].expires_s)
 				w.rec[n].expires_s = expires_s;

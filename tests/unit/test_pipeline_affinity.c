@@ -131,10 +131,10 @@ Test(affinity, a_record_made_before_its_machine_went_down_and_returned_is_void)
 	connect_client(&w, 0, 40001, 135);
 	cr_expect_eq(world_count(&w, LB_COUNT_record_void), 1);
 	/* Generations wrap: one from the far end of the ring is an older one still. */
-	for (uint32_t g = 2; g < (1u << LB_MACHINE_GENERATION_BITS) + 2; g += 4000) {
-		uint32_t server = connect_client(&w, 0, (uint16_t)(41000 + g / 4000), 135);
+	for (uint32_t g = 2; g < (1u << LB_MEMBER_GENERATION_BITS) + 2; g += 1000) {
+		uint32_t server = connect_client(&w, 0, (uint16_t)(41000 + g / 1000), 135);
 
-		world_server_down(&w, server, g & ((1u << LB_MACHINE_GENERATION_BITS) - 1));
+		world_server_down(&w, server, g & ((1u << LB_MEMBER_GENERATION_BITS) - 1));
 		world_server_state(&w, server, UP);
 	}
 	cr_expect_eq(world_count(&w, LB_COUNT_record_void), 5);

@@ -130,9 +130,8 @@ struct rig {
 	uint32_t n_waiting;
 	struct twin twin;
 	struct opinion opinions[ANY_GROUPS][ANY_MACHINES];
-	uint64_t generations[ANY_MACHINES];
-	bool is_listed[ANY_MACHINES];
-	uint32_t machine_ids[ANY_MACHINES];
+	uint64_t generations[ANY_GROUPS][ANY_MACHINES];
+	uint32_t member_ids[ANY_GROUPS][ANY_MACHINES];
 };
 
 static void let_slow_catch_up(struct rig *g, uint32_t n)
@@ -347,39 +346,45 @@ static void check_services(const struct rig *g)
 	cr_assert_leq(n_reals, 2 * ANY_MACHINES);
 }
 
-/* A machine's generation moves on exactly when some group that it could serve loses it. */
+/* What records of the group call this machine. */
+static uint32_t member_id(const struct rig *g, uint32_t group, const struct lb_addr *machine)
+{
+	for (uint32_t s = 0; s < g->cfg->n_services; s++) {
+		const struct lb_cfg_service *svc = &g->cfg->services[s];
+		const struct lb_cfg_pool *pool = &g->cfg->pools[svc->pool];
+		uint32_t slot = lb_reconcile_service_slot(g->r, s);
+
+		for (uint32_t i = 0; svc->group == group && i < pool->n_reals; i++)
+			if (lb_addr_equal(&pool->reals[i].address, machine))
+				return g->quick->services[slot]->servers[i].group_target_id;
+	}
+	return UINT32_MAX;
+}
+
+/* A machine's generation in a group moves on exactly when this group loses it. */
 static void check_generations(struct rig *g)
 {
 	for (uint32_t m = 0; m < ANY_MACHINES; m++) {
 		struct lb_addr addr = any_machine_address(m);
-		bool is_lost = false, is_listed = false;
 
-		for (uint32_t p = 0; p < g->cfg->n_pools; p++)
-			for (uint32_t i = 0; i < g->cfg->pools[p].n_reals; i++) {
-				struct lb_real_status status;
-
-				if (!lb_addr_equal(&g->cfg->pools[p].reals[i].address, &addr))
-					continue;
-				lb_reconcile_pool_real(g->r, p, i, &status);
-				is_listed = true;
-				if (!g->is_listed[m])
-					g->machine_ids[m] = status.machine_id;
-				cr_assert_eq(g->machine_ids[m], status.machine_id);
-			}
 		for (uint32_t k = 0; k < ANY_GROUPS; k++) {
 			struct opinion o = naive_opinion(&g->twin, g->cfg, k, &addr);
 			struct opinion *old = &g->opinions[k][m];
+			uint32_t *id = &g->member_ids[k][m];
 
-			is_lost |= old->is_listed && !old->is_broken &&
-				   (!o.is_listed || o.is_broken);
+			if (old->is_listed)
+				cr_assert_eq(g->quick->members[*id] != g->generations[k][m],
+					     !old->is_broken && (!o.is_listed || o.is_broken),
+					     "machine %u in group %u", m, k);
+			if (o.is_listed) {
+				uint32_t now = member_id(g, k, &addr);
+
+				cr_assert(!old->is_listed || *id == now);
+				*id = now;
+				g->generations[k][m] = g->quick->members[now];
+			}
 			*old = o;
 		}
-		is_lost |= g->is_listed[m] && !is_listed;
-		if (g->is_listed[m])
-			cr_assert_eq(g->quick->machines[g->machine_ids[m]] != g->generations[m],
-				     is_lost, "machine %u", m);
-		g->is_listed[m] = is_listed;
-		g->generations[m] = g->quick->machines[g->machine_ids[m]];
 	}
 }
 

@@ -141,7 +141,7 @@ Test(reconcile_changes, one_machine_down_among_10000_services_is_three_commands)
 		cr_assert_eq(g.list.n, 3);
 		cr_assert_eq(g.list.cmds[0].type, LB_CMD_TARGET);
 		cr_assert_eq(g.list.cmds[1].type, LB_CMD_TARGET);
-		cr_assert_eq(g.list.cmds[2].type, LB_CMD_MACHINE);
+		cr_assert_eq(g.list.cmds[2].type, LB_CMD_MEMBER);
 		take(&g);
 		clock_gettime(CLOCK_MONOTONIC, &start);
 		cr_assert_eq(take_config(&g, cfg), 0, "an unchanged configuration made commands");
@@ -189,7 +189,7 @@ Test(reconcile_changes, admin_states_reach_the_workers_without_new_services)
 		cfg->pools[0].reals[1].admin_state = cases[i].state;
 		cr_assert_leq(take_config(&g, cfg), 3);
 		cr_assert_eq(g.n_of[LB_CMD_SERVICE], 0);
-		cr_assert_eq(g.n_of[LB_CMD_MACHINE], cases[i].n_machines, "case %zu", i);
+		cr_assert_eq(g.n_of[LB_CMD_MEMBER], cases[i].n_machines, "case %zu", i);
 		lb_reconcile_service_real(g.r, 500, 1, &status);
 		cr_assert_eq(status.target_bits, cases[i].bits, "case %zu", i);
 		cr_assert_eq(status.state, LB_HEALTH_UP);
@@ -385,7 +385,7 @@ Test(reconcile_changes, a_next_hop_that_does_not_resolve_counts_as_down)
 	cr_assert_eq(lb_reconcile_next_hop(g.r, 5, &value, 10, &g.list), 0);
 	take(&g);
 	cr_assert_eq(state_of(&g, 0, "next hop does not resolve"), LB_HEALTH_DOWN);
-	cr_assert_eq(g.n_of[LB_CMD_MACHINE], 1);
+	cr_assert_eq(g.n_of[LB_CMD_MEMBER], 1);
 	/* The way changes to one that is resolved. */
 	value.resolved = 1;
 	cr_assert_eq(lb_reconcile_next_hop(g.r, 7, &value, 10, &g.list), 0);

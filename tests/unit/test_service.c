@@ -20,7 +20,11 @@ static struct lb_service_params params_of(size_t n, const uint32_t *weights)
 
 	for (uint32_t i = 0; i < n; i++)
 		servers[i] = (struct lb_service_server){
-			.real_id = i, .machine_id = 100 - i, .weight = weights[i]};
+			.real_id = i,
+			.machine_id = 100 - i,
+			.group_target_id = (i * 7) % 10 + 40,
+			.weight = weights[i],
+		};
 	return p;
 }
 
@@ -74,9 +78,12 @@ Test(service, finds_the_server_of_a_machine)
 	struct lb_service *svc;
 
 	cr_assert_eq(lb_service_build(&p, &svc, NULL), 0);
-	for (uint32_t i = 0; i < 5; i++)
+	for (uint32_t i = 0; i < 5; i++) {
 		cr_expect_eq(lb_service_find_machine(svc, 100 - i), i);
+		cr_expect_eq(lb_service_find_member(svc, (i * 7) % 10 + 40), i);
+	}
 	cr_expect_eq(lb_service_find_machine(svc, 95), UINT32_MAX);
+	cr_expect_eq(lb_service_find_member(svc, 39), UINT32_MAX);
 	cr_expect_eq(lb_service_find_machine(svc, 101), UINT32_MAX);
 	lb_service_free(svc);
 }
