@@ -7,7 +7,7 @@ import lab as lab_module
 import suite
 from suite import wait_for
 
-VIP, PORTS = '192.0.2.10', (135, 55000, 55001)
+VIP, PORTS, WEB_PORT = '192.0.2.10', (135, 55000, 55001), 80
 CLIENTS = [f'192.0.2.{last}' for last in range(101, 201)]
 LATER_CLIENTS = [f'192.0.2.{last}' for last in (*range(201, 255), *range(20, 60))]
 LATER = iter(LATER_CLIENTS)
@@ -47,11 +47,17 @@ class Installation:
                                *[f'{client}/24' for client in CLIENTS + LATER_CLIENTS])
         # The address book of cas2 is a process of its own, which may fail alone.
         cas2 = lab.host('cas2', '192.0.2.12/24')
-        self.servers = {'cas1': lab_module.Nginx(lab.host('cas1', '192.0.2.11/24'), PORTS),
+        self.servers = {'cas1': lab_module.Nginx(lab.host('cas1', '192.0.2.11/24'),
+                                                (*PORTS, WEB_PORT)),
                         'cas2': lab_module.Nginx(cas2, PORTS[:2])}
         self.address_book = lab_module.Nginx(cas2, PORTS[2:])
+        self.web = lab_module.Nginx(cas2, [WEB_PORT])
+        config = suite.load('exchange-2010')
+        config['persistence_groups'].append({'name': 'web', 'type': 'source_ip'})
+        config['virtual_services'].append(suite.service(
+            'web', VIP, 'tcp', WEB_PORT, 'cas', forwarding='fullnat', persistence_group='web'))
         self.ballast = lab_module.Ballast(lab.host('xballast', '192.0.2.2/24'),
-                                          suite.load('exchange-2010'), suite.BUILD).start()
+                                          config, suite.BUILD).start()
         self.wait('cas1', 'up')
         self.wait('cas2', 'up')
         self.server_of = {}
@@ -172,6 +178,22 @@ def check_one_port(inst, checks):
     take_new(inst, checks, 'the port is back', {'cas1': 5, 'cas2': 5})
 
 
+def check_other_group(inst, checks):
+    """The web service fails on a machine: Outlook's clients there are another group's."""
+    clients = list(inst.server_of)[:20]
+    web = {client: inst.client.get(VIP, WEB_PORT, client, 60) for client in clients}
+    checks.equal('web: clients in turn', collections.Counter(web.values()),
+                 {'cas1': 10, 'cas2': 10})
+    inst.web.stop()
+    inst.wait('cas2', 'down', [WEB_PORT])
+    checks.equal('web fails on cas2: where its clients are', {
+        inst.client.get(VIP, WEB_PORT, client, 60) for client in clients}, {'cas1'})
+    inst.stayed('web fails on cas2', list(inst.server_of))
+    inst.web.start()
+    inst.wait('cas2', 'up', [WEB_PORT])
+    inst.stayed('web is back on cas2', list(inst.server_of))
+
+
 def check_link(inst, checks):
     """A machine is gone from the network: nothing answers, not even with a refusal."""
     mine, others = inst.of('cas2'), inst.of('cas1')
@@ -194,6 +216,7 @@ def run(lab, checks):
     check_drain(inst, checks)
     take_new(inst, checks, 'before a port fails', {'cas1': 5, 'cas2': 5})
     check_one_port(inst, checks)
+    check_other_group(inst, checks)
     check_link(inst, checks)
     checks.law('exchange', inst.ballast.stop())
 

@@ -131,7 +131,8 @@ def check_servers(inst):
 
 def check_services(inst, checks):
     """Services and groups come and go, of the same machines."""
-    for name, more in (('alone', {}), ('in-outlook', {'persistence_group': 'outlook'})):
+    for name, more in (('alone', {}), ('in-outlook', {'persistence_group': 'outlook'}),
+                       ('in-another', {'persistence_group': 'another'})):
         inst.rest(f'add a service {name}', 'POST', 'virtual-services', suite.service(
             name, '192.0.2.30', 'tcp', WEB_PORT, 'cas', forwarding='fullnat', **more),
             wanted=201)
