@@ -129,14 +129,15 @@ static enum lb_verdict send_both(struct story *s, struct frame *one, struct fram
 	return (enum lb_verdict)a->verdict;
 }
 
-/* A connection that was there keeps its server and its port; a client keeps its group's server. */
-static void check_choice(struct story *s, uint32_t side, uint32_t slot, uint32_t who, bool is_new,
+/* A connection that was there (`before`, NULL for a new one) keeps its server and its port; a client
+ * keeps its group's server. */
+static void check_choice(struct story *s, uint32_t side, uint32_t slot, uint32_t who,
 			 const struct frame *before, const struct frame *f)
 {
 	struct world_fields now = world_fields(f), then;
 	uint32_t *of_group = &s->server_of[side][f->is_v6][who];
 
-	if (!is_new) {
+	if (before != NULL) {
 		cr_assert_neq(before->len, 0);
 		then = world_fields(before);
 		cr_assert(strcmp(now.dst, then.dst) == 0 && strcmp(now.src, then.src) == 0 &&
@@ -187,7 +188,7 @@ static void client_sends(struct story *s)
 	is_new = world_count(&s->one, LB_COUNT_conn_created) != n_conns;
 	for (uint32_t side = 0; side < 2; side++) {
 		before[side] = &flow->side[side].to_server;
-		check_choice(s, side, slot, who, is_new, before[side], &f[side]);
+		check_choice(s, side, slot, who, is_new ? NULL : before[side], &f[side]);
 		*before[side] = f[side];
 		out[side] = world_fields(&f[side]);
 	}
