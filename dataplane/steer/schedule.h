@@ -8,9 +8,9 @@
  * Memory   none
  * Limits   a rotation walks each position of the cycle at most once. A hash asks at most
  *          LB_SCHED_PROBES slots and then each server once. Least connections draws at most
- *          2 * LB_SCHED_PROBES servers and then walks the cycle once. Priority asks each server once
- *          and then each position of one cycle once. A service found without any eligible server is
- *          not walked again until a target or the service changes
+ *          2 * LB_SCHED_PROBES servers and then walks the cycle once. Priority asks each server
+ *          once and then each position of one cycle once. A service found without any eligible
+ *          server is not walked again until a target or the service changes
  * Errors   UINT32_MAX: no server is eligible
  * Source   DESIGN 3.6: per worker, round robin counts differ by at most one; weighted equals the
  *          weights over each full cycle. Least connections is the better of two choices (Azar et

@@ -129,8 +129,8 @@ static enum lb_verdict send_both(struct story *s, struct frame *one, struct fram
 	return (enum lb_verdict)a->verdict;
 }
 
-/* A connection that was there (`before`, NULL for a new one) keeps its server and its port; a client
- * keeps its group's server. */
+/* A connection that was there (`before`, NULL for a new one) keeps its server and its port; a
+ * client keeps its group's server. */
 static void check_choice(struct story *s, uint32_t side, uint32_t slot, uint32_t who,
 			 const struct frame *before, const struct frame *f)
 {
