@@ -126,7 +126,13 @@ static void add_service(struct bench_world *w, uint32_t slot)
 	for (uint32_t i = 0; i < per_service; i++) {
 		uint32_t id = slot * per_service + i;
 
-		servers[i] = (struct lb_service_server){id, id, id, id, 1};
+		servers[i] = (struct lb_service_server){
+			.real_id = id,
+			.machine_id = id,
+			.target_id = id,
+			.group_target_id = id,
+			.weight = 1,
+		};
 	}
 	if (lb_service_build(&params, &svc, &err) != 0)
 		die(err.what);
