@@ -245,5 +245,26 @@ def least_connections():
     return case
 
 
+def priority():
+    """Server 1 goes first and is drained, so 2 takes everybody; on the other service 2 is away too,
+    and 3 and 4 share a number by their weights."""
+    away = ({1: 'drain'}, {1: 'drain', 2: 'disabled'})
+    rank, weight = {1: 1, 2: 2, 3: 7, 4: 7}, {1: 5, 2: 1, 3: 3, 4: 1}
+    case = Case('38-priority', configuration('the lowest number that has a server to offer', [
+        service(name, family, [port],
+                [real(server(n, family), priority=rank[n], weight=weight[n],
+                      admin_state=gone.get(n, 'enabled')) for n in (4, 2, 1, 3)],
+                scheduler='priority')
+        for family in FAMILIES for name, port, gone in zip(('two', 'rest'), (80, 81), away)]))
+    sources = Sources()
+    for family, first in ((4, 1), (6, 3)):
+        for n in range(1, 4):
+            opened(case, sources, client(n, family), 80, server(2, family))
+        turns = Rotation([server(n, family) for n in (3, 4, 3, 3)], first)
+        for n in range(1, 9):
+            opened(case, sources, client(n, family), 81, turns.next())
+    return case
+
+
 CASES = [round_robin, weighted, exchange, prefixes, ports, protocols, states, no_shared_server,
-         maglev, least_connections]
+         maglev, least_connections, priority]
