@@ -1,6 +1,7 @@
 /* ballastctl - shows and changes a running ballastd. */
 #include "ballastctl_change.h"
 #include "ballastctl_client.h"
+#include "ballastctl_decap.h"
 #include "ballastctl_options.h"
 #include "ballastctl_show.h"
 
@@ -41,6 +42,8 @@ int main(int argc, char **argv)
 	struct lb_ctl_view view = {.options = &options, .out = stdout};
 	int rc;
 
+	if (argc > 1 && strcmp(argv[1], "decap") == 0)
+		return lb_ctl_decap(argc - 1, argv + 1);
 	if (lb_ctl_options_parse(argc, argv, &options) < 0)
 		return LB_CTL_USAGE;
 	signal(SIGPIPE, SIG_IGN);

@@ -12,7 +12,7 @@
  * Limits   LB_STEER_ADDRS_MAX, LB_STEER_BLOCKS_MAX: past them control refuses by name
  * Errors   none
  * Source   DESIGN 3.9
- * Tests    tests/system/test_steer_program.c
+ * Tests    tests/system/test_steer_program.c, test_decap_program.c
  */
 #ifndef LB_BPF_SHARED_H
 #define LB_BPF_SHARED_H
@@ -75,6 +75,18 @@ enum lb_steer_stat {
 	LB_STEER_NO_SOCKET, /* ours, dropped: no worker's socket was there */
 	LB_STEER_PASSED,    /* the kernel's */
 	LB_STEER_STAT_N,
+};
+
+/* decap.bpf.c, at a real server: tunnels are opened from these addresses only. */
+#define LB_DECAP_SOURCES_MAX 64
+#define LB_DECAP_PROGRAM "ballast_decap"
+
+enum lb_decap_stat {
+	LB_DECAP_STAT_OPENED,
+	LB_DECAP_STAT_STRANGER,   /* a tunnel from elsewhere: to the kernel as it is */
+	LB_DECAP_STAT_MALFORMED,  /* no whole IP header inside: to the kernel as it is */
+	LB_DECAP_STAT_CONGESTION, /* dropped: the inner packet cannot carry the mark */
+	LB_DECAP_STAT_N,
 };
 
 _Static_assert(sizeof(struct lb_steer_addr_key) == 16, "map layout");

@@ -62,7 +62,7 @@ void lb_refuse(struct lb_pipeline *pl, struct lb_pkt *p, enum lb_counter reason,
 	       const struct lb_addr *vip, enum lb_icmp_why why, uint64_t now_ms);
 
 /* The same for a packet larger than the `mtu` bytes that its way carries, with or without DF:
- * Ballast does not fragment (decision 0041). */
+ * Ballast does not fragment (decision 0042). */
 void lb_refuse_too_big(struct lb_pipeline *pl, struct lb_pkt *p, uint32_t mtu, uint64_t now_ms);
 
 /* choose, for one packet; p->conn is what the connection table says. */
