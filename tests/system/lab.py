@@ -240,9 +240,9 @@ class UdpEcho:
 class Ballast:
     """ballastd on a host, driven as a user would drive it."""
 
-    def __init__(self, host, config, build, interfaces=('eth1',), extra=(), memory_mib=128):
+    def __init__(self, host, config, build, interfaces=('eth1',), extra=(), memory_mib=None):
         self.host, self.build, self.extra = host, build, list(extra)
-        self.memory_mib = memory_mib
+        self.memory_mib = memory_mib or 128 * len(config['node']['interfaces'])
         self.folder = tempfile.mkdtemp(prefix='ballast-', dir=host.lab.folder)
         self.config_file = f'{self.folder}/ballast.json'
         self.socket = f'{self.folder}/api.sock'

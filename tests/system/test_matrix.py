@@ -54,7 +54,7 @@ class Installation:
         if workers is not None:
             config['node']['workers'] = workers
         self.ballast = lab_module.Ballast(self.host, config, suite.BUILD, ('eth1', 'eth2'),
-                                          memory_mib=128 if workers is None else MANY_MIB)
+                                          memory_mib=None if workers is None else MANY_MIB)
 
     def config(self):
         net = self.net
