@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <netinet/in.h>
 
+#include "steer/conn_source.h"
 #include "steer/service_object.h"
 #include "steer/tcp_track.h"
 
@@ -194,9 +195,14 @@ struct lb_conn *lb_conn_validate(struct lb_steer *st, struct lb_conn *conn, bool
 	return NULL;
 }
 
-static bool is_closing(const struct lb_conn *conn)
+bool lb_conn_is_closing(const struct lb_conn *conn)
 {
 	return is_tcp(conn) && conn->state >= LB_TCP_FIN_WAIT;
+}
+
+bool lb_conn_is_over(const struct lb_conn *conn)
+{
+	return is_tcp(conn) && conn->state >= LB_TCP_LAST_ACK;
 }
 
 static bool is_embryonic(const struct lb_conn *conn)
@@ -211,7 +217,7 @@ bool lb_conn_may_reopen(const struct lb_steer *st, const struct lb_conn *conn)
 
 	if (lb_conn_is_reply(conn) || !is_tcp(conn))
 		return false;
-	if (is_closing(conn))
+	if (lb_conn_is_closing(conn))
 		return true;
 	if (!is_embryonic(conn))
 		return false;
@@ -272,7 +278,7 @@ static uint32_t evict_rank(const struct lb_conn *conn, uint64_t now_ms)
 {
 	uint32_t idle = idle_ticks(conn, now_ms);
 
-	if (is_closing(conn))
+	if (lb_conn_is_closing(conn))
 		return 2 * RANK_USELESS + idle;
 	if (is_embryonic(conn))
 		return RANK_USELESS + idle;
@@ -361,68 +367,6 @@ static struct lb_conn *insert(struct lb_steer *st, const struct lb_key *key, uin
 	return conn;
 }
 
-/* The key of the replies if the connection left from this source; false: it is taken. */
-static bool is_source_free(struct lb_steer *st, const struct lb_conn_request *rq,
-			   const struct lb_tuple *to_server, struct lb_key *rev)
-{
-	uint32_t proto = lb_key_proto(rq->key);
-
-	lb_key_make(&(struct lb_tuple){to_server->dst, to_server->src, to_server->dport_be,
-				       to_server->sport_be},
-		    proto, rev);
-	return lb_conn_lookup(st->conn_table, rev, lb_conn_hash(st->conn_table, rev)) == NULL;
-}
-
-/* fullnat: walks the worker's own ports until one is free towards this server. Returns the id of
- * the address, 0: none found. */
-static uint16_t pick_source(struct lb_steer *st, const struct lb_conn_request *rq,
-			    struct lb_tuple *to_server, struct lb_key *rev)
-{
-	uint32_t id = st->services[rq->slot]->nat_source_id;
-	const struct lb_nat_source *src = st->nat_sources[id];
-	struct lb_nat_cursor *cursor;
-	const struct lb_nat_share share = {st->worker, st->n_workers, st->seed};
-	uint8_t proto = (uint8_t)lb_key_proto(rq->key);
-
-	if (src == NULL)
-		return 0;
-	cursor = &st->nat_cursors[rq->key->is_v6 ? LB_NAT_SOURCES_MAX + id : id];
-	for (uint32_t i = 0; i < LB_NAT_TRIES; i++) {
-		struct lb_nat_candidate c;
-
-		if (!lb_nat_source_next(src, cursor, rq->key->is_v6, &share, &c))
-			return 0;
-		to_server->src = c.addr->addr;
-		to_server->sport_be = c.port_be;
-		if (lb_service_table_lookup(st->service_table, &c.addr->addr, proto, c.port_be) ==
-			    LB_SERVICE_NOT_FOUND &&
-		    is_source_free(st, rq, to_server, rev))
-			return c.addr->id;
-	}
-	return 0;
-}
-
-/* nat: the client's own address and port, or nothing. A closed connection that still holds the
- * replies' key gives way, and an orphan that ageing has not met yet. */
-static bool keep_source(struct lb_steer *st, const struct lb_conn_request *rq,
-			struct lb_tuple *to_server, struct lb_key *rev)
-{
-	struct lb_conn *old;
-	uint32_t real_id;
-
-	to_server->src = lb_key_src(rq->key);
-	to_server->sport_be = lb_key_sport(rq->key);
-	if (is_source_free(st, rq, to_server, rev))
-		return true;
-	old = lb_conn_lookup(st->conn_table, rev, lb_conn_hash(st->conn_table, rev));
-	if (lb_conn_validate(st, old, rev->is_v6, &real_id) == NULL)
-		return true;
-	if (!is_closing(old))
-		return false;
-	lb_conn_close(st, old, rev->is_v6, LB_COUNT_conn_closed);
-	return true;
-}
-
 static struct lb_conn *insert_forward(struct lb_steer *st, const struct lb_conn_request *rq,
 				      const struct lb_conn *fwd_like, uint64_t now_ms)
 {
@@ -475,24 +419,6 @@ static struct lb_conn *insert_pair(struct lb_steer *st, const struct lb_conn_req
 	return conn;
 }
 
-/* The replies' key, and in `like` what fullnat makes of the source. 0: no reason against it. */
-static enum lb_counter plan_replies(struct lb_steer *st, const struct lb_conn_request *rq,
-				    struct lb_conn *like, struct lb_key *rev)
-{
-	const struct lb_real *real = &st->reals[rq->real_id];
-	struct lb_tuple to_server = {.dst = real->addr, .dport_be = real->port_be};
-
-	if (lb_addr_is_v4(&real->addr) == rq->key->is_v6)
-		return LB_COUNT_drop_family_mismatch;
-	if (to_server.dport_be == 0)
-		to_server.dport_be = lb_key_dport(rq->key);
-	if (like->fwd.forwarding != LB_FORWARD_FULLNAT)
-		return keep_source(st, rq, &to_server, rev) ? 0 : LB_COUNT_drop_nat_exhausted;
-	like->fwd.nat_addr_id = pick_source(st, rq, &to_server, rev);
-	like->fwd.nat_port_be = to_server.sport_be;
-	return like->fwd.nat_addr_id != 0 ? 0 : LB_COUNT_drop_nat_exhausted;
-}
-
 /* The frame leaves as it came, so the server has to be the next hop. 0: no reason against it. */
 static enum lb_counter refuse_one_way(const struct lb_conn_request *rq,
 				      const struct lb_service *svc, const struct lb_real *real)
@@ -519,7 +445,7 @@ struct lb_conn *lb_conn_open(struct lb_steer *st, const struct lb_conn_request *
 	like.fwd.real_id = rq->real_id;
 	like.fwd.real_epoch = real->epoch;
 	like.fwd.forwarding = svc->forwarding;
-	*reason = is_one_way ? refuse_one_way(rq, svc, real) : plan_replies(st, rq, &like, &rev);
+	*reason = is_one_way ? refuse_one_way(rq, svc, real) : lb_conn_plan_replies(st, rq, &like, &rev);
 	if (*reason != 0)
 		return NULL;
 	*reason = LB_COUNT_drop_table_full;

@@ -167,4 +167,8 @@ uint32_t lb_conn_record_expires_s(const struct lb_service *svc, uint64_t now_ms)
 /* Idle time in ticks after which this entry's connection is removed. */
 uint32_t lb_conn_timeout_ticks(const struct lb_steer *st, const struct lb_conn *conn);
 
+/* TCP: a side has ended its half, or both have and only time is waited for. */
+bool lb_conn_is_closing(const struct lb_conn *conn);
+bool lb_conn_is_over(const struct lb_conn *conn);
+
 #endif
