@@ -445,7 +445,8 @@ struct lb_conn *lb_conn_open(struct lb_steer *st, const struct lb_conn_request *
 	like.fwd.real_id = rq->real_id;
 	like.fwd.real_epoch = real->epoch;
 	like.fwd.forwarding = svc->forwarding;
-	*reason = is_one_way ? refuse_one_way(rq, svc, real) : lb_conn_plan_replies(st, rq, &like, &rev);
+	*reason = is_one_way ? refuse_one_way(rq, svc, real)
+			     : lb_conn_plan_replies(st, rq, &like, &rev);
 	if (*reason != 0)
 		return NULL;
 	*reason = LB_COUNT_drop_table_full;

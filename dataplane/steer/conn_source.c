@@ -25,8 +25,8 @@ static bool is_over_at(const struct lb_steer *st, const struct lb_key *rev)
 static bool take_over(struct lb_steer *st, const struct lb_key *rev,
 		      bool (*is_closed)(const struct lb_conn *conn))
 {
-	struct lb_conn *old =
-		lb_conn_lookup(st->conn_table, rev, lb_conn_hash(st->conn_table, rev));
+	struct lb_conn *old = lb_conn_lookup(st->conn_table, rev,
+					     lb_conn_hash(st->conn_table, rev));
 	uint32_t real_id;
 
 	if (lb_conn_validate(st, old, rev->is_v6, &real_id) == NULL)

@@ -10,7 +10,7 @@
  *          connection is ever given out twice towards one server
  * Errors   the drop reason
  * Source   DESIGN 3.7, 3.8
- * Tests    tests/unit/test_pipeline.c, tests/unit/test_conn.c
+ * Tests    tests/unit/test_pipeline_sources.c, tests/unit/test_conn.c
  */
 #ifndef LB_CONN_SOURCE_H
 #define LB_CONN_SOURCE_H
