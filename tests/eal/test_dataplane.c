@@ -73,12 +73,13 @@ Test(dataplane, frames_of_the_kernel_are_sent_and_strangers_go_back_to_it, .time
 	clients_arp(&arp);
 	inject(&in, &arp);
 	installation_await(&in, has_punted, 1);
+	/* A frame is counted a little before it is in the ring; a halted worker has done both. */
+	installation_halt(&in);
 	cr_expect_eq(lb_dataplane_punt_read(in.dp, &iface, punted, 20), arp.len, "whole length");
 	cr_expect(memcmp(punted, frame_at(&arp, 0), 20) == 0);
 	cr_expect_eq(lb_dataplane_inject(in.dp, 1, frame_at(&arp, 0), arp.len), -EINVAL);
 	cr_expect_eq(lb_dataplane_inject(in.dp, 0, frame_at(&arp, 0), 0), -EINVAL);
 	cr_expect_eq(lb_dataplane_inject(in.dp, 0, frame_at(&arp, 0), 70000), -EINVAL);
-	installation_halt(&in);
 	cr_expect_eq(installation_count(&in, LB_COUNT_injected), 1);
 	cr_expect_eq(installation_count(&in, LB_COUNT_tx), 1);
 	cr_expect_eq(installation_count(&in, LB_COUNT_rx), 1);
