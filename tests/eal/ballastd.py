@@ -1,8 +1,10 @@
 """A ballastd over capture files for black-box tests: no rights, no huge pages, no NIC."""
+import atexit
 import ctypes
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -12,6 +14,7 @@ import tempfile
 import time
 
 PATIENCE_S = 60  # for states that must come; no test measures time
+NOBODY = 65534
 
 
 def checksum(data):
@@ -61,6 +64,39 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(PATIENCE_S)
         self.sock.connect(self.path)
+
+
+def become_nobody(*programs):
+    """What a user without any rights gets: drops root, returns where nobody can run the programs
+    (the build may be in a folder that only root enters)."""
+    programs = [os.path.abspath(program) for program in programs]
+    if os.geteuid() != 0:
+        return programs
+    folder = tempfile.mkdtemp(prefix="ballast-programs-")
+    copies = [shutil.copy(program, folder) for program in programs]
+    os.chown(folder, NOBODY, NOBODY)
+    atexit.register(shutil.rmtree, folder, True)
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+    return copies
+
+
+def run_tests(tests):
+    """Runs the functions, prints TAP; the exit status."""
+    print(f"1..{len(tests)}")
+    failed = 0
+    for number, test in enumerate(tests, 1):
+        try:
+            test()
+            print(f"ok {number} {test.__name__}", flush=True)
+        except (AssertionError, SystemExit, OSError, ValueError, KeyError, IndexError) as error:
+            failed += 1
+            print(f"not ok {number} {test.__name__}", flush=True)
+            print("# " + repr(error)[:4000].replace("\n", "\n# "), flush=True)
+        finally:
+            Ballastd.kill_all()
+    return 1 if failed else 0
 
 
 def die_with_parent():

@@ -9,9 +9,11 @@ import re
 import subprocess
 import sys
 
-from ballastd import Ballastd, configuration, folder, syn, write_capture
+from ballastd import (
+    Ballastd, become_nobody, configuration, folder, run_tests, syn, write_capture,
+)
 
-BALLASTD, BALLASTCTL = map(os.path.abspath, sys.argv[1:3])
+BALLASTD, BALLASTCTL = become_nobody(*sys.argv[1:3])
 CLIENTS = 40
 
 SERVICES = """\
@@ -142,21 +144,4 @@ TESTS = [
     the_law_holds_at_full_speed,
 ]
 
-if os.geteuid() == 0:
-    # As nobody: what a user without any rights gets.
-    os.setgroups([])
-    os.setgid(65534)
-    os.setuid(65534)
-print(f"1..{len(TESTS)}")
-failed = 0
-for number, test in enumerate(TESTS, 1):
-    try:
-        test()
-        print(f"ok {number} {test.__name__}", flush=True)
-    except (AssertionError, SystemExit, OSError, ValueError, KeyError, IndexError) as error:
-        failed += 1
-        print(f"not ok {number} {test.__name__}", flush=True)
-        print("# " + str(error)[:4000].replace("\n", "\n# "), flush=True)
-    finally:
-        Ballastd.kill_all()
-sys.exit(failed > 0)
+sys.exit(run_tests(TESTS))

@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 
-from ballastd import Ballastd, configuration, folder, read_capture, syn, write_capture
+from ballastd import (
+    Ballastd, become_nobody, configuration, folder, read_capture, run_tests, syn, write_capture,
+)
 
-BALLASTD, BALLASTCTL = map(os.path.abspath, sys.argv[1:3])
+BALLASTD, BALLASTCTL = become_nobody(*sys.argv[1:3])
 CLIENTS = 40
 
 
@@ -310,21 +312,4 @@ TESTS = [
     the_client_speaks_to_people_and_programs,
 ]
 
-if os.geteuid() == 0:
-    # As nobody: what a user without any rights gets.
-    os.setgroups([])
-    os.setgid(65534)
-    os.setuid(65534)
-print("1..%d" % len(TESTS))
-failed = 0
-for number, test in enumerate(TESTS, 1):
-    try:
-        test()
-        print("ok %d %s" % (number, test.__name__), flush=True)
-    except (AssertionError, SystemExit, OSError, ValueError, KeyError, IndexError) as error:
-        failed += 1
-        print("not ok %d %s" % (number, test.__name__), flush=True)
-        print("# %s" % repr(error)[:2000].replace("\n", "\n# "), flush=True)
-    finally:
-        Ballastd.kill_all()
-sys.exit(failed > 0)
+sys.exit(run_tests(TESTS))
