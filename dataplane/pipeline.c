@@ -133,8 +133,8 @@ static void look_up(struct lb_steer *st, struct lb_burst *b)
  *                       connections, records, learnt next hops
  * May end packets with  PUNT, HAND_OVER, drop_no_connection, drop_no_server, drop_table_full,
  *                       drop_nat_exhausted, drop_family_mismatch, drop_next_hop_full,
- *                       drop_not_on_link, drop_icmp_no_connection, drop_icmp_malformed; TX of a
- *                       reset or ICMP error
+ *                       drop_not_on_link, drop_icmp_no_connection, drop_icmp_malformed,
+ *                       drop_hand_over_again; TX of a reset or ICMP error
  * Prefetches            service objects, servers, next hops and traffic of known connections */
 static void pass_choose(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now_ms)
 {

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "steer/seeded_hash.h"
+
 #define N_SLOTS (2 * LB_NAT_ADDR_SET_MAX)
 
 struct entry {
@@ -12,7 +14,7 @@ struct entry {
 };
 
 struct lb_nat_addr_set {
-	uint64_t seed;
+	struct lb_hash_seed seed;
 	uint32_t n_used;
 	struct entry entries[N_SLOTS];
 };
@@ -26,19 +28,16 @@ void lb_nat_addr_set_init(void *mem, uint64_t seed, struct lb_nat_addr_set **out
 {
 	struct lb_nat_addr_set *s = mem;
 
-	s->seed = seed;
+	lb_hash_seed_init(&s->seed, seed);
 	*out = s;
 }
 
 static uint32_t home_of(const struct lb_nat_addr_set *s, const struct lb_addr *addr)
 {
-	uint64_t high, low, h;
+	uint64_t words[2];
 
-	memcpy(&high, &addr->word_be[0], sizeof(high));
-	memcpy(&low, &addr->word_be[2], sizeof(low));
-	h = (high ^ s->seed) * 0x9e3779b97f4a7c15u;
-	h = (h ^ (h >> 32) ^ low) * 0xd6e8feb86659fd93u;
-	return (uint32_t)((h >> 32) % N_SLOTS);
+	memcpy(words, addr, sizeof(*addr));
+	return lb_hash_reduce((uint32_t)lb_hash_words(&s->seed, words, 2), N_SLOTS);
 }
 
 static uint32_t next_of(uint32_t at)

@@ -3,12 +3,14 @@
 #include <assert.h>
 #include <string.h>
 
+#include "steer/seeded_hash.h"
+
 #define LEARNED_MAX (LB_NEXT_HOPS_MAX - LB_NEXT_HOP_LEARNED)
 #define INDEX_SLOTS (2 * LEARNED_MAX)
 
 /* Learnt neighbours are found by an open-addressing index of their ids. */
 struct lb_next_hops {
-	uint64_t seed;
+	struct lb_hash_seed seed;
 	uint32_t n_learned;
 	uint32_t next_free; /* where the search for a free id goes on */
 	uint8_t is_marked[LEARNED_MAX];
@@ -25,7 +27,7 @@ void lb_next_hops_init(void *mem, uint64_t seed, struct lb_next_hops **out)
 {
 	struct lb_next_hops *t = mem;
 
-	t->seed = seed;
+	lb_hash_seed_init(&t->seed, seed);
 	*out = t;
 }
 
@@ -54,10 +56,7 @@ static uint64_t neighbour_word(uint8_t iface, const uint8_t mac[6])
 
 static uint32_t home_of(const struct lb_next_hops *t, uint64_t word)
 {
-	uint64_t h = (word ^ t->seed) * 0x9e3779b97f4a7c15u;
-
-	h = (h ^ (h >> 32)) * 0xd6e8feb86659fd93u;
-	return (uint32_t)((h >> 32) % INDEX_SLOTS);
+	return lb_hash_reduce((uint32_t)lb_hash_words(&t->seed, &word, 1), INDEX_SLOTS);
 }
 
 static uint64_t word_of_position(const struct lb_next_hops *t, uint32_t position)

@@ -54,11 +54,6 @@ static int compare_turns(const void *a, const void *b)
 	return x->server < y->server ? -1 : x->server > y->server;
 }
 
-static uint32_t priority_of(const struct lb_service_params *params, uint32_t server)
-{
-	return params->scheduler == LB_SCHED_PRIORITY ? params->servers[server].priority : 0;
-}
-
 static int build_sequence(const struct lb_service_params *params, uint32_t divisor, uint32_t *out,
 			  size_t n)
 {
@@ -69,7 +64,9 @@ static int build_sequence(const struct lb_service_params *params, uint32_t divis
 		return -ENOMEM;
 	for (uint32_t i = 0; i < params->n_servers; i++) {
 		uint32_t weight = divisor == 0 ? 0 : params->servers[i].weight / divisor;
-		uint32_t priority = priority_of(params, i);
+		uint32_t priority = params->scheduler == LB_SCHED_PRIORITY
+					    ? params->servers[i].priority
+					    : 0;
 
 		for (uint32_t j = 0; j < weight; j++)
 			turns[k++] = (struct turn){2 * (uint64_t)j + 1, priority, weight, i};
@@ -95,17 +92,22 @@ static int compare_ranks(const void *a, const void *b)
 	return x->server < y->server ? -1 : x->server > y->server;
 }
 
-/* What servers are ordered by. */
-typedef uint32_t (*rank_fn)(const struct lb_service_params *params, uint32_t server);
+/* What servers are ordered and found by. */
+typedef uint32_t (*rank_fn)(const struct lb_service_server *server);
 
-static uint32_t machine_of(const struct lb_service_params *params, uint32_t server)
+static uint32_t machine_of(const struct lb_service_server *server)
 {
-	return params->servers[server].machine_id;
+	return server->machine_id;
 }
 
-static uint32_t member_of(const struct lb_service_params *params, uint32_t server)
+static uint32_t member_of(const struct lb_service_server *server)
 {
-	return params->servers[server].group_target_id;
+	return server->group_target_id;
+}
+
+static uint32_t priority_of(const struct lb_service_server *server)
+{
+	return server->priority;
 }
 
 static int build_order(const struct lb_service_params *params, rank_fn rank_of, uint32_t *out)
@@ -116,7 +118,7 @@ static int build_order(const struct lb_service_params *params, rank_fn rank_of, 
 	if (rows == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++)
-		rows[i] = (struct rank){rank_of(params, i), i};
+		rows[i] = (struct rank){rank_of(&params->servers[i]), i};
 	qsort(rows, n, sizeof(*rows), compare_ranks);
 	for (size_t i = 0; i < n; i++)
 		out[i] = rows[i].server;
@@ -285,37 +287,31 @@ void lb_service_free(struct lb_service *svc)
 	free(svc);
 }
 
-uint32_t lb_service_find_machine(const struct lb_service *svc, uint32_t machine_id)
+/* Index of the first server of this rank in `order`, or UINT32_MAX. */
+static uint32_t find_ranked(const struct lb_service *svc, const uint32_t *order, rank_fn rank_of,
+			    uint32_t wanted)
 {
 	uint32_t low = 0, high = svc->n_servers;
 
 	while (low < high) {
 		uint32_t mid = low + (high - low) / 2;
 
-		if (svc->servers[svc->by_machine[mid]].machine_id < machine_id)
+		if (rank_of(&svc->servers[order[mid]]) < wanted)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	if (low == svc->n_servers || svc->servers[svc->by_machine[low]].machine_id != machine_id)
+	if (low == svc->n_servers || rank_of(&svc->servers[order[low]]) != wanted)
 		return UINT32_MAX;
-	return svc->by_machine[low];
+	return order[low];
+}
+
+uint32_t lb_service_find_machine(const struct lb_service *svc, uint32_t machine_id)
+{
+	return find_ranked(svc, svc->by_machine, machine_of, machine_id);
 }
 
 uint32_t lb_service_find_member(const struct lb_service *svc, uint32_t group_target_id)
 {
-	uint32_t low = 0, high = svc->n_servers;
-
-	while (low < high) {
-		uint32_t mid = low + (high - low) / 2;
-
-		if (svc->servers[svc->by_member[mid]].group_target_id < group_target_id)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	if (low == svc->n_servers ||
-	    svc->servers[svc->by_member[low]].group_target_id != group_target_id)
-		return UINT32_MAX;
-	return svc->by_member[low];
+	return find_ranked(svc, svc->by_member, member_of, group_target_id);
 }

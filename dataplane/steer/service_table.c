@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "steer/seeded_hash.h"
+
 /* What an entry stands for, beside its address and protocol. Blocks of a range have the number of
  * leading port bits that they fix, 0 being all ports; a port listed by itself is looked at before
  * any range, so it is a kind of its own. */
@@ -25,11 +27,11 @@ struct entry {
 _Static_assert(sizeof(struct entry) == 32, "two entries a line");
 
 struct lb_service_table {
-	uint64_t seed;
+	struct lb_hash_seed seed;
 	uint32_t n_slots;
 	uint32_t n_used;
 	uint32_t n_max;
-	uint32_t unused[11];
+	uint32_t unused[5];
 	struct entry entries[];
 };
 
@@ -53,29 +55,19 @@ int lb_service_table_init(void *mem, uint32_t n_entries, uint64_t seed,
 
 	if (n_entries == 0)
 		return -EINVAL;
-	t->seed = seed;
+	lb_hash_seed_init(&t->seed, seed);
 	t->n_slots = slots_for(n_entries);
 	t->n_max = n_entries;
 	*out = t;
 	return 0;
 }
 
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-	__extension__ typedef unsigned __int128 u128;
-	u128 product = (u128)(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xe7037ed1a0b428dbu);
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
 static uint32_t home_of(const struct lb_service_table *t, const struct lb_addr *vip, uint32_t what)
 {
-	uint64_t high, low, h;
+	uint64_t words[3] = {0, 0, what};
 
-	memcpy(&high, &vip->word_be[0], sizeof(high));
-	memcpy(&low, &vip->word_be[2], sizeof(low));
-	h = mix(mix(high ^ t->seed, low ^ what), t->seed);
-	return (uint32_t)(((h >> 32) * t->n_slots) >> 32);
+	memcpy(words, vip, sizeof(*vip));
+	return lb_hash_reduce((uint32_t)lb_hash_words(&t->seed, words, 3), t->n_slots);
 }
 
 /* Protocol, length and port as one word, for hash and comparison. */
