@@ -56,17 +56,10 @@ static void refuse_by_protocol(struct lb_pipeline *pl, struct lb_pkt *p, enum lb
 		  now_ms);
 }
 
-/* Where a packet without a connection is going. */
-struct target {
-	uint32_t slot;       /* of the service, LB_SERVICE_NOT_FOUND: none */
-	bool is_at_nat_port; /* one that we use as NAT source: nobody but us can answer it */
-	uint32_t owner;      /* the worker that has its connection, if there is one */
-};
-
-static struct target find_target(const struct lb_steer *st, const struct lb_key *key)
+struct lb_flow_target lb_find_target(const struct lb_steer *st, const struct lb_key *key)
 {
 	struct lb_addr src = lb_key_src(key), dst = lb_key_dst(key);
-	struct target t = {.owner = st->worker};
+	struct lb_flow_target t = {.owner = st->worker};
 	uint32_t nat;
 
 	t.slot = lb_service_table_lookup(st->service_table, &dst, (uint8_t)lb_key_proto(key),
@@ -103,16 +96,23 @@ static bool is_handed_over(const struct lb_steer *st, struct lb_pkt *p, uint32_t
 	return true;
 }
 
-/* The id by which this packet's sender is reached: behind a gateway, or on the link. */
-static uint32_t find_client_next_hop(struct lb_steer *st, const struct lb_pkt *p,
-				     const struct lb_addr *client)
+uint32_t lb_route_to_client(const struct lb_steer *st, const struct lb_addr *client)
 {
 	const struct lb_route *route = NULL;
 
 	if (st->routes != NULL)
 		route = lb_route_lookup(st->routes, client);
-	if (route != NULL && route->next_hop != LB_NEXT_HOP_NONE)
-		return route->next_hop;
+	return route != NULL ? route->next_hop : LB_NEXT_HOP_NONE;
+}
+
+/* The id by which this packet's sender is reached: behind a gateway, or on the link. */
+static uint32_t find_client_next_hop(struct lb_steer *st, const struct lb_pkt *p,
+				     const struct lb_addr *client)
+{
+	uint32_t gateway = lb_route_to_client(st, client);
+
+	if (gateway != LB_NEXT_HOP_NONE)
+		return gateway;
 	return lb_next_hop_learn(st->next_hops, p->iface, p->data + 6);
 }
 
@@ -127,7 +127,7 @@ static struct lb_conn *open_conn(struct lb_pipeline *pl, struct lb_pkt *p, uint6
 {
 	struct lb_steer *st = &pl->steer;
 	struct lb_addr client = lb_key_src(&p->key);
-	struct target target = find_target(st, &p->key);
+	struct lb_flow_target target = lb_find_target(st, &p->key);
 	struct lb_conn_request rq = {.key = &p->key, .hash = p->hash, .slot = target.slot};
 	const struct lb_service *svc;
 	enum lb_counter reason;
@@ -233,7 +233,7 @@ void lb_choose_icmp_error(struct lb_steer *st, struct lb_pkt *p)
 	if (p->conn != NULL)
 		p->conn = lb_conn_validate(st, p->conn, p->key.is_v6, &p->real_id);
 	if (p->conn == NULL) {
-		struct target target = find_target(st, &p->key);
+		struct lb_flow_target target = lb_find_target(st, &p->key);
 
 		if (is_handed_over(st, p, target.owner))
 			return;

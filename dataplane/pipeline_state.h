@@ -65,6 +65,18 @@ void lb_refuse(struct lb_pipeline *pl, struct lb_pkt *p, enum lb_counter reason,
  * Ballast does not fragment (decision 0042). */
 void lb_refuse_too_big(struct lb_pipeline *pl, struct lb_pkt *p, uint32_t mtu, uint64_t now_ms);
 
+/* Where a packet without a connection is going. */
+struct lb_flow_target {
+	uint32_t slot;       /* of the service, LB_SERVICE_NOT_FOUND: none */
+	bool is_at_nat_port; /* one that we use as NAT source: nobody but us can answer it */
+	uint32_t owner;      /* the worker that has its connection, if there is one */
+};
+
+struct lb_flow_target lb_find_target(const struct lb_steer *st, const struct lb_key *key);
+
+/* The gateway towards a client; LB_NEXT_HOP_NONE: it is on the link. */
+uint32_t lb_route_to_client(const struct lb_steer *st, const struct lb_addr *client);
+
 /* choose, for one packet; p->conn is what the connection table says. */
 void lb_choose_flow(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms);
 void lb_choose_icmp_error(struct lb_steer *st, struct lb_pkt *p);

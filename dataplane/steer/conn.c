@@ -183,13 +183,19 @@ void lb_conn_close(struct lb_steer *st, struct lb_conn *conn, bool is_v6, enum l
 	remove_entry(st, conn, is_v6);
 }
 
-struct lb_conn *lb_conn_validate(struct lb_steer *st, struct lb_conn *conn, bool is_v6,
-				 uint32_t *real_id)
+bool lb_conn_is_valid(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6,
+		      uint32_t *real_id)
 {
 	uint8_t epoch;
 
-	if (service_of(st, conn) != NULL && server_of(st, conn, is_v6, real_id, &epoch) &&
-	    is_same_real(&st->reals[*real_id], epoch))
+	return service_of(st, conn) != NULL && server_of(st, conn, is_v6, real_id, &epoch) &&
+	       is_same_real(&st->reals[*real_id], epoch);
+}
+
+struct lb_conn *lb_conn_validate(struct lb_steer *st, struct lb_conn *conn, bool is_v6,
+				 uint32_t *real_id)
+{
+	if (lb_conn_is_valid(st, conn, is_v6, real_id))
 		return conn;
 	lb_conn_close(st, conn, is_v6, LB_COUNT_conn_orphaned);
 	return NULL;
@@ -333,7 +339,8 @@ static bool evict_at(struct lb_steer *st, bool is_v6, uint32_t hash, uint64_t no
 
 /* At the stated capacity any connection's end makes room: looks at a few places, those of the new
  * connection first, in both families, and is content with one that is no use to anybody. */
-static bool evict_any(struct lb_steer *st, bool is_v6, uint32_t hash, uint64_t now_ms)
+static struct victim find_victim(const struct lb_steer *st, bool is_v6, uint32_t hash,
+				 uint64_t now_ms)
 {
 	struct victim worst = {0};
 
@@ -341,10 +348,22 @@ static bool evict_any(struct lb_steer *st, bool is_v6, uint32_t hash, uint64_t n
 		consider(st, is_v6, hash + i * 0x9e3779b9u, now_ms, &worst);
 		consider(st, !is_v6, hash + i * 0x9e3779b9u, now_ms, &worst);
 	}
+	return worst;
+}
+
+static bool evict_any(struct lb_steer *st, bool is_v6, uint32_t hash, uint64_t now_ms)
+{
+	struct victim worst = find_victim(st, is_v6, hash, now_ms);
+
 	if (worst.rank == 0)
 		return false;
 	lb_conn_close(st, worst.conn, worst.is_v6, LB_COUNT_conn_evicted);
 	return true;
+}
+
+bool lb_conn_has_room(const struct lb_steer *st, bool is_v6, uint32_t hash, uint64_t now_ms)
+{
+	return st->conns < st->conns_max || find_victim(st, is_v6, hash, now_ms).rank != 0;
 }
 
 static struct lb_conn *insert(struct lb_steer *st, const struct lb_key *key, uint32_t hash,
@@ -430,30 +449,40 @@ static enum lb_counter refuse_one_way(const struct lb_conn_request *rq,
 	return real->via_gateway != 0 ? LB_COUNT_drop_not_on_link : 0;
 }
 
-struct lb_conn *lb_conn_open(struct lb_steer *st, const struct lb_conn_request *rq, uint64_t now_ms,
-			     enum lb_counter *reason)
+enum lb_counter lb_conn_plan_open(const struct lb_steer *st, const struct lb_conn_request *rq,
+				  struct lb_nat_cursor *cursor, struct lb_conn_plan *out)
 {
 	const struct lb_service *svc = st->services[rq->slot];
 	const struct lb_real *real = &st->reals[rq->real_id];
-	bool is_one_way = lb_forwarding_is_one_way(svc->forwarding);
-	struct lb_conn like = {.service = (uint16_t)rq->slot,
-			       .service_epoch = svc->epoch,
-			       .client_next_hop = (uint16_t)rq->client_next_hop};
-	struct lb_key rev;
+
+	*out = (struct lb_conn_plan){.like = {.service = (uint16_t)rq->slot,
+					      .service_epoch = svc->epoch,
+					      .client_next_hop = (uint16_t)rq->client_next_hop}};
+	out->like.fwd.real_id = rq->real_id;
+	out->like.fwd.real_epoch = real->epoch;
+	out->like.fwd.forwarding = svc->forwarding;
+	if (lb_forwarding_is_one_way(svc->forwarding))
+		return refuse_one_way(rq, svc, real);
+	return lb_conn_plan_replies(st, rq, cursor, out);
+}
+
+struct lb_conn *lb_conn_open(struct lb_steer *st, const struct lb_conn_request *rq, uint64_t now_ms,
+			     enum lb_counter *reason)
+{
+	struct lb_conn_plan plan;
 	struct lb_conn *conn;
 
-	like.fwd.real_id = rq->real_id;
-	like.fwd.real_epoch = real->epoch;
-	like.fwd.forwarding = svc->forwarding;
-	*reason = is_one_way ? refuse_one_way(rq, svc, real)
-			     : lb_conn_plan_replies(st, rq, &like, &rev);
+	*reason = lb_conn_plan_open(st, rq, lb_conn_cursor_of(st, rq), &plan);
 	if (*reason != 0)
 		return NULL;
+	if (plan.takes_over)
+		lb_conn_make_way(st, &plan.replies);
 	*reason = LB_COUNT_drop_table_full;
 	if (st->conns >= st->conns_max && !evict_any(st, rq->key->is_v6, rq->hash, now_ms))
 		return NULL;
-	conn = is_one_way ? insert_forward(st, rq, &like, now_ms)
-			  : insert_pair(st, rq, &like, &rev, now_ms);
+	conn = lb_forwarding_is_one_way(plan.like.fwd.forwarding)
+		       ? insert_forward(st, rq, &plan.like, now_ms)
+		       : insert_pair(st, rq, &plan.like, &plan.replies, now_ms);
 	if (conn == NULL)
 		return NULL;
 	set_conns(st, st->conns + 1);

@@ -19,8 +19,8 @@
 #ifndef LB_CONN_H
 #define LB_CONN_H
 
-#include "packet/packet.h"
 #include "packet/key.h"
+#include "packet/packet.h"
 #include "steer/conn_table.h"
 #include "steer/nat_addr_set.h"
 #include "steer/nat_source.h"
@@ -107,10 +107,33 @@ struct lb_conn_request {
 	uint32_t client_next_hop;
 };
 
+/* What a new connection is going to be, decided before anything is written. */
+struct lb_conn_plan {
+	struct lb_key replies; /* of a NAT connection */
+	bool takes_over;     /* what stands at that key is over or an orphan, and has to go first */
+	struct lb_conn like; /* its forward entry but for what the table keeps there */
+};
+
+/* 0, or the drop reason. Only `cursor` moves on, which is the one of the request or a copy of it;
+ * of a service that is not fullnat it is not looked at. */
+enum lb_counter lb_conn_plan_open(const struct lb_steer *st, const struct lb_conn_request *rq,
+				  struct lb_nat_cursor *cursor, struct lb_conn_plan *out);
+
+/* The request's walk over NAT sources. */
+struct lb_nat_cursor *lb_conn_cursor_of(const struct lb_steer *st,
+					const struct lb_conn_request *rq);
+
+/* Has the table room below the stated capacity, or somebody who would give way? */
+bool lb_conn_has_room(const struct lb_steer *st, bool is_v6, uint32_t hash, uint64_t now_ms);
+
 /* Opens a connection: picks the NAT source, inserts its entries, evicts where the limits above
  * allow it. Returns the forward entry; NULL: *reason says why. */
 struct lb_conn *lb_conn_open(struct lb_steer *st, const struct lb_conn_request *rq, uint64_t now_ms,
 			     enum lb_counter *reason);
+
+/* Is the entry's service and real server still whose it was? Then *real_id is that server. */
+bool lb_conn_is_valid(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6,
+		      uint32_t *real_id);
 
 /* NULL when the entry's service or real server has been given to another; then the pair is
  * removed and counted (conn_orphaned). Otherwise *real_id is the connection's server. */

@@ -2,39 +2,44 @@
 
 #include "steer/service_object.h"
 
-/* The key of the replies if the connection left from this source; false: it is taken. */
-static bool is_source_free(struct lb_steer *st, const struct lb_conn_request *rq,
-			   const struct lb_tuple *to_server, struct lb_key *rev)
+struct lb_nat_cursor *lb_conn_cursor_of(const struct lb_steer *st, const struct lb_conn_request *rq)
+{
+	const struct lb_service *svc = st->services[rq->slot];
+	uint32_t id = svc->forwarding == LB_FORWARD_FULLNAT ? svc->nat_source_id : 0;
+
+	return &st->nat_cursors[rq->key->is_v6 ? LB_NAT_SOURCES_MAX + id : id];
+}
+
+/* What stands at the key of the replies if the connection left from this source; NULL: it is free,
+ * and *rev is that key. */
+static struct lb_conn *find_at_source(const struct lb_steer *st, const struct lb_conn_request *rq,
+				      const struct lb_tuple *to_server, struct lb_key *rev)
 {
 	uint32_t proto = lb_key_proto(rq->key);
 
 	lb_key_make(&(struct lb_tuple){to_server->dst, to_server->src, to_server->dport_be,
 				       to_server->sport_be},
 		    proto, rev);
-	return lb_conn_lookup(st->conn_table, rev, lb_conn_hash(st->conn_table, rev)) == NULL;
+	return lb_conn_lookup(st->conn_table, rev, lb_conn_hash(st->conn_table, rev));
 }
 
-static bool is_over_at(const struct lb_steer *st, const struct lb_key *rev)
-{
-	return lb_conn_is_over(
-		lb_conn_lookup(st->conn_table, rev, lb_conn_hash(st->conn_table, rev)));
-}
-
-/* What stands at the replies' key gives way if it is an orphan that ageing has not met yet, or
- * closed: `is_closed` says what counts as that. */
-static bool take_over(struct lb_steer *st, const struct lb_key *rev,
+/* An orphan that ageing has not met yet gives way, and what `is_closed` counts as closed. */
+static bool gives_way(const struct lb_steer *st, const struct lb_conn *old, bool is_v6,
 		      bool (*is_closed)(const struct lb_conn *conn))
 {
-	struct lb_conn *old = lb_conn_lookup(st->conn_table, rev,
-					     lb_conn_hash(st->conn_table, rev));
 	uint32_t real_id;
 
-	if (lb_conn_validate(st, old, rev->is_v6, &real_id) == NULL)
-		return true;
-	if (!is_closed(old))
-		return false;
-	lb_conn_close(st, old, rev->is_v6, LB_COUNT_conn_closed);
-	return true;
+	return !lb_conn_is_valid(st, old, is_v6, &real_id) || is_closed(old);
+}
+
+void lb_conn_make_way(struct lb_steer *st, const struct lb_key *replies)
+{
+	struct lb_conn *old = lb_conn_lookup(st->conn_table, replies,
+					     lb_conn_hash(st->conn_table, replies));
+	uint32_t real_id;
+
+	if (lb_conn_validate(st, old, replies->is_v6, &real_id) != NULL)
+		lb_conn_close(st, old, replies->is_v6, LB_COUNT_conn_closed);
 }
 
 static void leave_from(struct lb_tuple *to_server, const struct lb_nat_candidate *c)
@@ -47,19 +52,18 @@ static void leave_from(struct lb_tuple *to_server, const struct lb_nat_candidate
  * none, the first source whose connection is over serves again: the server has at most a socket in
  * TIME_WAIT there, which a new SYN may use (RFC 9293 3.6.1, RFC 6191). Returns the id of the
  * address, 0: none found. */
-static uint16_t pick_source(struct lb_steer *st, const struct lb_conn_request *rq,
-			    struct lb_tuple *to_server, struct lb_key *rev)
+static uint16_t pick_source(const struct lb_steer *st, const struct lb_conn_request *rq,
+			    struct lb_nat_cursor *cursor, struct lb_tuple *to_server,
+			    struct lb_conn_plan *plan)
 {
-	uint32_t id = st->services[rq->slot]->nat_source_id;
-	const struct lb_nat_source *src = st->nat_sources[id];
-	struct lb_nat_cursor *cursor;
+	const struct lb_nat_source *src = st->nat_sources[st->services[rq->slot]->nat_source_id];
 	const struct lb_nat_share share = {st->worker, st->n_workers, st->seed};
 	struct lb_nat_candidate c, closed = {0};
 	uint8_t proto = (uint8_t)lb_key_proto(rq->key);
+	const struct lb_conn *old;
 
 	if (src == NULL)
 		return 0;
-	cursor = &st->nat_cursors[rq->key->is_v6 ? LB_NAT_SOURCES_MAX + id : id];
 	for (uint32_t i = 0; i < LB_NAT_TRIES; i++) {
 		if (!lb_nat_source_next(src, cursor, rq->key->is_v6, &share, &c))
 			return 0;
@@ -67,31 +71,38 @@ static uint16_t pick_source(struct lb_steer *st, const struct lb_conn_request *r
 		    LB_SERVICE_NOT_FOUND)
 			continue;
 		leave_from(to_server, &c);
-		if (is_source_free(st, rq, to_server, rev))
+		old = find_at_source(st, rq, to_server, &plan->replies);
+		if (old == NULL)
 			return c.addr->id;
-		if (closed.addr == NULL && is_over_at(st, rev))
+		if (closed.addr == NULL && lb_conn_is_over(old))
 			closed = c;
 	}
 	if (closed.addr == NULL)
 		return 0;
 	leave_from(to_server, &closed);
-	if (is_source_free(st, rq, to_server, rev) || take_over(st, rev, lb_conn_is_over))
+	old = find_at_source(st, rq, to_server, &plan->replies);
+	plan->takes_over = old != NULL;
+	if (old == NULL || gives_way(st, old, rq->key->is_v6, lb_conn_is_over))
 		return closed.addr->id;
 	return 0;
 }
 
 /* nat: the client's own address and port, or nothing. A closed connection that still holds the
  * replies' key gives way, and an orphan that ageing has not met yet. */
-static bool keep_source(struct lb_steer *st, const struct lb_conn_request *rq,
-			struct lb_tuple *to_server, struct lb_key *rev)
+static bool keep_source(const struct lb_steer *st, const struct lb_conn_request *rq,
+			struct lb_tuple *to_server, struct lb_conn_plan *plan)
 {
+	const struct lb_conn *old;
+
 	to_server->src = lb_key_src(rq->key);
 	to_server->sport_be = lb_key_sport(rq->key);
-	return is_source_free(st, rq, to_server, rev) || take_over(st, rev, lb_conn_is_closing);
+	old = find_at_source(st, rq, to_server, &plan->replies);
+	plan->takes_over = old != NULL;
+	return old == NULL || gives_way(st, old, rq->key->is_v6, lb_conn_is_closing);
 }
 
-enum lb_counter lb_conn_plan_replies(struct lb_steer *st, const struct lb_conn_request *rq,
-				     struct lb_conn *like, struct lb_key *rev)
+enum lb_counter lb_conn_plan_replies(const struct lb_steer *st, const struct lb_conn_request *rq,
+				     struct lb_nat_cursor *cursor, struct lb_conn_plan *plan)
 {
 	const struct lb_real *real = &st->reals[rq->real_id];
 	struct lb_tuple to_server = {.dst = real->addr, .dport_be = real->port_be};
@@ -100,9 +111,9 @@ enum lb_counter lb_conn_plan_replies(struct lb_steer *st, const struct lb_conn_r
 		return LB_COUNT_drop_family_mismatch;
 	if (to_server.dport_be == 0)
 		to_server.dport_be = lb_key_dport(rq->key);
-	if (like->fwd.forwarding != LB_FORWARD_FULLNAT)
-		return keep_source(st, rq, &to_server, rev) ? 0 : LB_COUNT_drop_nat_exhausted;
-	like->fwd.nat_addr_id = pick_source(st, rq, &to_server, rev);
-	like->fwd.nat_port_be = to_server.sport_be;
-	return like->fwd.nat_addr_id != 0 ? 0 : LB_COUNT_drop_nat_exhausted;
+	if (plan->like.fwd.forwarding != LB_FORWARD_FULLNAT)
+		return keep_source(st, rq, &to_server, plan) ? 0 : LB_COUNT_drop_nat_exhausted;
+	plan->like.fwd.nat_addr_id = pick_source(st, rq, cursor, &to_server, plan);
+	plan->like.fwd.nat_port_be = to_server.sport_be;
+	return plan->like.fwd.nat_addr_id != 0 ? 0 : LB_COUNT_drop_nat_exhausted;
 }

@@ -1,7 +1,7 @@
 /* conn_source.h - where a new NAT connection leaves from, and so how its replies are found.
  *
  * Role     picks the source address and port towards the server; makes the replies' key
- * Shape    one function on the worker's tables
+ * Shape    functions on the worker's tables: one decides, one makes way for what was decided
  * Units    as in conn.h
  * Threads  owner worker only
  * Memory   none of its own
@@ -17,9 +17,12 @@
 
 #include "steer/conn.h"
 
-/* The replies' key, and in `like` what fullnat makes of the source. 0: no reason against it. May
- * remove entries of connections that are over: pointers found before are void. */
-enum lb_counter lb_conn_plan_replies(struct lb_steer *st, const struct lb_conn_request *rq,
-				     struct lb_conn *like, struct lb_key *rev);
+/* Fills the plan's `replies`, what fullnat makes of the source in its `like`, and takes_over. 0: no
+ * reason against it. */
+enum lb_counter lb_conn_plan_replies(const struct lb_steer *st, const struct lb_conn_request *rq,
+				     struct lb_nat_cursor *cursor, struct lb_conn_plan *plan);
+
+/* Removes what a plan takes over: pointers found before are void. */
+void lb_conn_make_way(struct lb_steer *st, const struct lb_key *replies);
 
 #endif

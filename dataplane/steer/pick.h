@@ -2,7 +2,8 @@
  *
  * Role     follows the client's persistence record where it holds, otherwise asks the scheduler
  *          and writes the record
- * Shape    one function over the worker's tables
+ * Shape    two functions over the worker's tables: one decides and changes nothing but a turn, the
+ *          other decides and acts
  * Units    seconds since the process started, for records
  * Threads  owner worker; the persistence table is shared
  * Memory   none
@@ -15,6 +16,29 @@
 #define LB_PICK_H
 
 #include "steer/conn.h"
+
+/* How a connection came to its server, and what is to be done about the client's record. */
+enum lb_pick_way {
+	LB_PICK_SCHEDULE, /* no record in this service: the scheduler */
+	LB_PICK_FOLLOW,   /* the record's machine */
+	LB_PICK_BYPASS,   /* its machine does not serve here: for this service alone */
+	LB_PICK_RECORD,   /* there was none: the scheduler, and a record of it */
+	LB_PICK_REPLACE,  /* its machine went down or is to be left: the same, in its place */
+};
+
+struct lb_pick {
+	enum lb_pick_way way;
+	uint32_t server;   /* index, UINT32_MAX: none may take the connection */
+	bool is_for_group; /* RECORD, REPLACE: false: nobody takes new clients of the whole group,
+			      so this service chose for itself and writes no record */
+	bool has_record;
+	struct lb_record record; /* the one that was found */
+};
+
+/* What lb_pick_server would do now. Only `turn` moves on, which is the service's lb_schedule_state
+ * or a copy of it. */
+void lb_pick_decide(const struct lb_steer *st, uint32_t slot, const struct lb_key *key,
+		    uint64_t now_ms, struct lb_schedule_state *turn, struct lb_pick *out);
 
 /* Index of a server of the service in `slot` for the connection that begins with this packet. */
 uint32_t lb_pick_server(struct lb_steer *st, uint32_t slot, const struct lb_key *key,
