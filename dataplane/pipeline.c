@@ -234,7 +234,7 @@ static bool write_out(struct lb_pipeline *pl, struct lb_pkt *p, uint8_t out_ifac
 	return true;
 }
 
-static void deliver(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
+void lb_deliver(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 {
 	const struct lb_steer *st = &pl->steer;
 	const struct lb_next_hop *nh = lb_next_hop_get(st->next_hops, p->next_hop);
@@ -265,7 +265,7 @@ static void deliver(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 static void pass_deliver(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now_ms)
 {
 	for (uint32_t i = 0; i < b->n_live; i++)
-		deliver(pl, &b->pkt[b->live[i]], now_ms);
+		lb_deliver(pl, &b->pkt[b->live[i]], now_ms);
 	keep_live(b);
 }
 

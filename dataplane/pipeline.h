@@ -18,6 +18,7 @@
 
 #include "lb/command.h"
 #include "lb/dataplane.h"
+#include "lb/explain.h"
 #include "packet/packet.h"
 #include "steer/conn_table.h"
 #include "steer/next_hop.h"
@@ -67,6 +68,10 @@ void lb_pipeline_service_traffic(const struct lb_pipeline *pl, uint32_t slot,
 void lb_pipeline_real_traffic(const struct lb_pipeline *pl, uint32_t real_id,
 			      struct lb_traffic *add_to);
 uint32_t lb_pipeline_conns(const struct lb_pipeline *pl);
+
+/* Between bursts: what would happen to a packet of this 5-tuple now. Changes nothing. */
+void lb_pipeline_explain(const struct lb_pipeline *pl, const struct lb_question *q, uint64_t now_ms,
+			 struct lb_answer *out);
 
 /* For --explain: called after each pass for each packet that the pass worked on, when set. The
  * packet path pays one predictable branch per pass. */

@@ -47,8 +47,8 @@ void lb_refuse_too_big(struct lb_pipeline *pl, struct lb_pkt *p, uint32_t mtu, u
 		answer(pl, p, lb_reply_too_big(p, vip, mtu), LB_COUNT_icmp_sent);
 }
 
-static void refuse_by_protocol(struct lb_pipeline *pl, struct lb_pkt *p, enum lb_counter reason,
-			       uint64_t now_ms)
+void lb_refuse_by_protocol(struct lb_pipeline *pl, struct lb_pkt *p, enum lb_counter reason,
+			   uint64_t now_ms)
 {
 	struct lb_addr vip = lb_key_dst(&p->key);
 
@@ -116,12 +116,6 @@ static uint32_t find_client_next_hop(struct lb_steer *st, const struct lb_pkt *p
 	return lb_next_hop_learn(st->next_hops, p->iface, p->data + 6);
 }
 
-static bool is_opening(const struct lb_pkt *p)
-{
-	return p->proto != IPPROTO_TCP ||
-	       (p->tcp_flags & (LB_TCP_SYN | LB_TCP_ACK | LB_TCP_RST | LB_TCP_FIN)) == LB_TCP_SYN;
-}
-
 /* A packet without a connection: opens one, or ends here (NULL). */
 static struct lb_conn *open_conn(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 {
@@ -139,19 +133,19 @@ static struct lb_conn *open_conn(struct lb_pipeline *pl, struct lb_pkt *p, uint6
 	if (rq.slot == LB_SERVICE_NOT_FOUND) {
 		p->verdict = LB_VERDICT_PUNT;
 		if (target.is_at_nat_port)
-			refuse_by_protocol(pl, p, LB_COUNT_drop_no_connection, now_ms);
+			lb_refuse_by_protocol(pl, p, LB_COUNT_drop_no_connection, now_ms);
 		return NULL;
 	}
 	p->service = rq.slot;
-	if (!is_opening(p)) {
-		refuse_by_protocol(pl, p, LB_COUNT_drop_no_connection, now_ms);
+	if (!lb_is_opening(p)) {
+		lb_refuse_by_protocol(pl, p, LB_COUNT_drop_no_connection, now_ms);
 		return NULL;
 	}
 	svc = st->services[rq.slot];
 	server = lb_pick_server(st, rq.slot, &p->key, now_ms);
 	if (server == UINT32_MAX) {
 		if (svc->no_server_action == LB_NO_SERVER_REJECT)
-			refuse_by_protocol(pl, p, LB_COUNT_drop_no_server, now_ms);
+			lb_refuse_by_protocol(pl, p, LB_COUNT_drop_no_server, now_ms);
 		else
 			lb_pkt_drop(p, LB_COUNT_drop_no_server);
 		return NULL;
@@ -186,11 +180,14 @@ static void follow_client(struct lb_steer *st, const struct lb_pkt *p, struct lb
 }
 
 /* What deliver needs to know of the connection: later packets of the burst may move its entry. */
-static void plan(const struct lb_steer *st, struct lb_pkt *p, const struct lb_conn *conn)
+void lb_plan_delivery(const struct lb_steer *st, struct lb_pkt *p, const struct lb_conn *conn)
 {
 	struct lb_tuple t;
 
-	lb_conn_translation(st, conn, p->key.is_v6, &t);
+	if (lb_conn_is_reply(conn))
+		lb_conn_translation(st, conn, p->key.is_v6, &t);
+	else
+		lb_conn_translate_forward(st, conn, &p->key, &t);
 	p->new_src = t.src;
 	p->new_dst = t.dst;
 	p->new_sport_be = t.sport_be;
@@ -208,7 +205,7 @@ void lb_choose_flow(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 
 	if (conn != NULL)
 		conn = lb_conn_validate(st, conn, p->key.is_v6, &p->real_id);
-	if (conn != NULL && p->proto == IPPROTO_TCP && is_opening(p) &&
+	if (conn != NULL && p->proto == IPPROTO_TCP && lb_is_opening(p) &&
 	    lb_conn_may_reopen(st, conn)) {
 		lb_conn_close(st, conn, p->key.is_v6, LB_COUNT_conn_closed);
 		conn = NULL;
@@ -221,7 +218,7 @@ void lb_choose_flow(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 	lb_conn_track(st, conn, p->key.is_v6, p->tcp_flags, now_ms);
 	if (!lb_conn_is_reply(conn))
 		follow_client(st, p, conn);
-	plan(st, p, conn);
+	lb_plan_delivery(st, p, conn);
 }
 
 /* An error goes on if it is about a connection and was sent to whoever sent what it quotes. It
@@ -248,5 +245,5 @@ void lb_choose_icmp_error(struct lb_steer *st, struct lb_pkt *p)
 		lb_pkt_drop(p, LB_COUNT_drop_icmp_malformed);
 		return;
 	}
-	plan(st, p, p->conn);
+	lb_plan_delivery(st, p, p->conn);
 }

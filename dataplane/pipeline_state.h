@@ -11,6 +11,8 @@
 #ifndef LB_PIPELINE_STATE_H
 #define LB_PIPELINE_STATE_H
 
+#include <netinet/in.h>
+
 #include "packet/icmp_error.h"
 #include "packet/token_bucket.h"
 #include "pipeline.h"
@@ -74,8 +76,25 @@ struct lb_flow_target {
 
 struct lb_flow_target lb_find_target(const struct lb_steer *st, const struct lb_key *key);
 
+/* May this packet open a connection? */
+static inline bool lb_is_opening(const struct lb_pkt *p)
+{
+	return p->proto != IPPROTO_TCP ||
+	       (p->tcp_flags & (LB_TCP_SYN | LB_TCP_ACK | LB_TCP_RST | LB_TCP_FIN)) == LB_TCP_SYN;
+}
+
 /* The gateway towards a client; LB_NEXT_HOP_NONE: it is on the link. */
 uint32_t lb_route_to_client(const struct lb_steer *st, const struct lb_addr *client);
+
+/* The same with what its protocol expects: a reset, or an ICMP error from where it was sent to. */
+void lb_refuse_by_protocol(struct lb_pipeline *pl, struct lb_pkt *p, enum lb_counter reason,
+			   uint64_t now_ms);
+
+/* What deliver has to know of a packet's connection. */
+void lb_plan_delivery(const struct lb_steer *st, struct lb_pkt *p, const struct lb_conn *conn);
+
+/* deliver, for one packet. */
+void lb_deliver(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms);
 
 /* choose, for one packet; p->conn is what the connection table says. */
 void lb_choose_flow(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms);

@@ -20,16 +20,7 @@
 #include "lb/addr.h"
 #include "lb/counters.h"
 #include "lb/limits.h"
-
-enum lb_verdict {
-	LB_VERDICT_CONTINUE,
-	LB_VERDICT_TX,        /* leave by `out_iface` */
-	LB_VERDICT_PUNT,      /* not ours: to the kernel */
-	LB_VERDICT_HAND_OVER, /* to worker `owner` */
-	LB_VERDICT_HOLD,      /* a fragment that waits; the holder has the bytes now */
-	LB_VERDICT_DROP,      /* counted under `drop_reason` */
-	LB_VERDICT_N,
-};
+#include "lb/verdict.h"
 
 /* The 5-tuple as it stands in the packet. `proto` is a whole word, so that keys are compared and
  * hashed as words. IPv4 uses words 0..3 only. */

@@ -69,6 +69,22 @@ static struct lb_addr rev_client(const struct lb_conn *rev, bool is_v6)
 	return a;
 }
 
+void lb_conn_translate_forward(const struct lb_steer *st, const struct lb_conn *conn,
+			       const struct lb_key *key, struct lb_tuple *out)
+{
+	*out = (struct lb_tuple){lb_key_src(key), lb_key_dst(key), lb_key_sport(key),
+				 lb_key_dport(key)};
+	if (lb_conn_is_one_way(conn))
+		return;
+	out->dst = st->reals[conn->fwd.real_id].addr;
+	if (st->reals[conn->fwd.real_id].port_be != 0)
+		out->dport_be = st->reals[conn->fwd.real_id].port_be;
+	if (conn->fwd.nat_addr_id != 0) {
+		out->src = st->nat_addrs[conn->fwd.nat_addr_id];
+		out->sport_be = conn->fwd.nat_port_be;
+	}
+}
+
 void lb_conn_translation(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6,
 			 struct lb_tuple *out)
 {
@@ -82,22 +98,7 @@ void lb_conn_translation(const struct lb_steer *st, const struct lb_conn *conn, 
 		return;
 	}
 	lb_conn_key(conn, is_v6, &key);
-	if (lb_conn_is_one_way(conn)) {
-		*out = (struct lb_tuple){lb_key_src(&key), lb_key_dst(&key), lb_key_sport(&key),
-					 lb_key_dport(&key)};
-		return;
-	}
-	out->dst = st->reals[conn->fwd.real_id].addr;
-	out->dport_be = st->reals[conn->fwd.real_id].port_be;
-	if (out->dport_be == 0)
-		out->dport_be = lb_key_dport(&key);
-	if (conn->fwd.nat_addr_id != 0) {
-		out->src = st->nat_addrs[conn->fwd.nat_addr_id];
-		out->sport_be = conn->fwd.nat_port_be;
-	} else {
-		out->src = lb_key_src(&key);
-		out->sport_be = lb_key_sport(&key);
-	}
+	lb_conn_translate_forward(st, conn, &key, out);
 }
 
 static uint32_t proto_of(const struct lb_conn *conn)

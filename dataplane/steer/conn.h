@@ -105,6 +105,7 @@ struct lb_conn_request {
 	uint32_t slot;
 	uint32_t real_id;
 	uint32_t client_next_hop;
+	const struct lb_conn *leaving; /* asked what would be: an entry that will be gone by then */
 };
 
 /* What a new connection is going to be, decided before anything is written. */
@@ -163,6 +164,10 @@ void lb_conn_track(struct lb_steer *st, struct lb_conn *conn, bool is_v6, uint8_
  * what it came with. The entry is valid. */
 void lb_conn_translation(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6,
 			 struct lb_tuple *out);
+
+/* The same for a client's packet of this key; `conn` need not be in the table. */
+void lb_conn_translate_forward(const struct lb_steer *st, const struct lb_conn *conn,
+			       const struct lb_key *key, struct lb_tuple *out);
 
 /* The client is reached by another next hop now. */
 void lb_conn_set_client_next_hop(struct lb_steer *st, struct lb_conn *conn, bool is_v6,

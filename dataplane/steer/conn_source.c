@@ -16,11 +16,13 @@ static struct lb_conn *find_at_source(const struct lb_steer *st, const struct lb
 				      const struct lb_tuple *to_server, struct lb_key *rev)
 {
 	uint32_t proto = lb_key_proto(rq->key);
+	struct lb_conn *old;
 
 	lb_key_make(&(struct lb_tuple){to_server->dst, to_server->src, to_server->dport_be,
 				       to_server->sport_be},
 		    proto, rev);
-	return lb_conn_lookup(st->conn_table, rev, lb_conn_hash(st->conn_table, rev));
+	old = lb_conn_lookup(st->conn_table, rev, lb_conn_hash(st->conn_table, rev));
+	return old != rq->leaving ? old : NULL;
 }
 
 /* An orphan that ageing has not met yet gives way, and what `is_closed` counts as closed. */

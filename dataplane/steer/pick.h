@@ -15,17 +15,10 @@
 #ifndef LB_PICK_H
 #define LB_PICK_H
 
+#include "lb/explain.h"
 #include "steer/conn.h"
 
-/* How a connection came to its server, and what is to be done about the client's record. */
-enum lb_pick_way {
-	LB_PICK_SCHEDULE, /* no record in this service: the scheduler */
-	LB_PICK_FOLLOW,   /* the record's machine */
-	LB_PICK_BYPASS,   /* its machine does not serve here: for this service alone */
-	LB_PICK_RECORD,   /* there was none: the scheduler, and a record of it */
-	LB_PICK_REPLACE,  /* its machine went down or is to be left: the same, in its place */
-};
-
+/* How a connection comes to its server. */
 struct lb_pick {
 	enum lb_pick_way way;
 	uint32_t server;   /* index, UINT32_MAX: none may take the connection */

@@ -1,0 +1,245 @@
+/* The way of a packet that does not exist. Parsing, deciding and delivering are the very functions
+ * that packets meet; what choose would write is decided and left unwritten, with copies of the turn
+ * and the cursor. Delivery and refusals write to a shadow: a copy of the pipeline's head, with
+ * counters, token bucket and unresolved next hops of its own, over the same tables. */
+#include <netinet/in.h>
+
+#include "packet/parse.h"
+#include "packet/sample.h"
+#include "packet/wire.h"
+#include "pipeline_state.h"
+#include "steer/pick.h"
+#include "steer/service_object.h"
+#include "steer/tcp_track.h"
+
+const char *lb_answer_tcp_state(uint8_t tcp_state)
+{
+	return tcp_state > LB_TCP_NONE && tcp_state < LB_TCP_STATE_N ? lb_tcp_state_name[tcp_state]
+								     : "";
+}
+
+/* One question on its way. */
+struct explanation {
+	struct lb_pipeline shadow;
+	struct lb_pkt pkt;
+	uint64_t now_ms;
+	struct lb_answer *out;
+};
+
+static enum lb_explain_owner owner_why(const struct lb_steer *st, const struct lb_flow_target *t)
+{
+	if (st->n_workers == 1)
+		return LB_EXPLAIN_OWNER_ONLY;
+	if (t->slot != LB_SERVICE_NOT_FOUND)
+		return LB_EXPLAIN_OWNER_CLIENT;
+	if (t->is_at_nat_port)
+		return LB_EXPLAIN_OWNER_NAT_PORT;
+	return st->n_nat_services != 0 ? LB_EXPLAIN_OWNER_REPLY : LB_EXPLAIN_OWNER_ANY;
+}
+
+static uint32_t ticks_to_ms(uint32_t ticks)
+{
+	return ticks << LB_TICK_SHIFT_MS;
+}
+
+static void tell_conn(const struct lb_steer *st, const struct lb_conn *conn, uint64_t now_ms,
+		      struct lb_answer *out)
+{
+	out->tcp_state = conn->state;
+	out->idle_ms = ticks_to_ms((uint16_t)(lb_tick(now_ms) - conn->last_tick));
+	if (out->conn != LB_EXPLAIN_CONN_GONE)
+		out->timeout_ms = ticks_to_ms(lb_conn_timeout_ticks(st, conn));
+}
+
+/* The packet removes this connection before it is counted how many there are. */
+static void take_out(struct lb_steer *st, const struct lb_conn *conn, bool is_v6)
+{
+	st->conns -= !lb_conn_is_reply(conn) || lb_conn_peer(st, conn, is_v6) != NULL;
+}
+
+/* The connection that takes the packet; NULL: there is none, or the packet ends it. Then *leaving
+ * is the entry of its other direction, if it has one. */
+static const struct lb_conn *find_conn(struct explanation *e, const struct lb_conn **leaving)
+{
+	const struct lb_steer *st = &e->shadow.steer;
+	struct lb_pkt *p = &e->pkt;
+	const struct lb_conn *conn = lb_conn_lookup(st->conn_table, &p->key, p->hash);
+
+	*leaving = NULL;
+	if (conn == NULL)
+		return NULL;
+	e->out->conn = LB_EXPLAIN_CONN_LIVE;
+	if (!lb_conn_is_valid(st, conn, p->key.is_v6, &p->real_id))
+		e->out->conn = LB_EXPLAIN_CONN_GONE;
+	else if (p->proto == IPPROTO_TCP && lb_is_opening(p) && lb_conn_may_reopen(st, conn))
+		e->out->conn = LB_EXPLAIN_CONN_REPLACED;
+	tell_conn(st, conn, e->now_ms, e->out);
+	if (e->out->conn == LB_EXPLAIN_CONN_LIVE)
+		return conn;
+	*leaving = lb_conn_peer(st, conn, p->key.is_v6);
+	take_out(&e->shadow.steer, conn, p->key.is_v6);
+	return NULL;
+}
+
+static void tell_pick(const struct lb_steer *st, const struct lb_pick *pick, uint32_t slot,
+		      uint64_t now_ms, struct lb_answer *out)
+{
+	const struct lb_record *rec = &pick->record;
+
+	out->is_chosen = true;
+	out->way = (uint8_t)pick->way;
+	out->is_for_group = pick->is_for_group;
+	out->turn = st->schedule[slot].next;
+	out->n_turns = st->services[slot]->n_sequence;
+	out->has_record = pick->has_record;
+	if (!pick->has_record)
+		return;
+	out->record_member = rec->member_id;
+	out->record_expires_in_s = rec->expires_s - (uint32_t)(now_ms / 1000);
+	out->is_record_old = rec->member_id >= LB_TARGETS_MAX ||
+			     rec->generation != (st->member_generation[rec->member_id] &
+						 ((1u << LB_MEMBER_GENERATION_BITS) - 1));
+}
+
+/* What lb_conn_open would enter for this server. False: it would refuse. */
+static bool plan_conn(struct explanation *e, struct lb_conn_request *rq, struct lb_conn_plan *plan)
+{
+	struct lb_steer *st = &e->shadow.steer;
+	struct lb_nat_cursor cursor = *lb_conn_cursor_of(st, rq);
+	enum lb_counter reason = lb_conn_plan_open(st, rq, &cursor, plan);
+
+	if (reason == 0 && plan->takes_over)
+		take_out(st,
+			 lb_conn_lookup(st->conn_table, &plan->replies,
+					lb_conn_hash(st->conn_table, &plan->replies)),
+			 plan->replies.is_v6);
+	if (reason == 0 && !lb_conn_has_room(st, rq->key->is_v6, rq->hash, e->now_ms))
+		reason = LB_COUNT_drop_table_full;
+	if (reason != 0)
+		lb_pkt_drop(&e->pkt, reason);
+	return reason == 0;
+}
+
+/* As lb_choose_flow opens a connection. */
+static void open_conn(struct explanation *e, const struct lb_flow_target *target,
+		      const struct lb_conn *leaving)
+{
+	struct lb_conn_request rq = {
+		.key = &e->pkt.key, .hash = e->pkt.hash, .slot = target->slot, .leaving = leaving};
+	const struct lb_steer *st = &e->shadow.steer;
+	const struct lb_service *svc = st->services[target->slot];
+	struct lb_schedule_state turn = st->schedule[target->slot];
+	struct lb_addr client = lb_key_src(rq.key);
+	struct lb_conn_plan plan;
+	struct lb_pick pick;
+
+	if (!lb_is_opening(&e->pkt)) {
+		lb_refuse_by_protocol(&e->shadow, &e->pkt, LB_COUNT_drop_no_connection, e->now_ms);
+		return;
+	}
+	lb_pick_decide(st, target->slot, rq.key, e->now_ms, &turn, &pick);
+	tell_pick(st, &pick, target->slot, e->now_ms, e->out);
+	if (pick.server == UINT32_MAX) {
+		lb_pkt_drop(&e->pkt, LB_COUNT_drop_no_server);
+		if (svc->no_server_action == LB_NO_SERVER_REJECT)
+			lb_refuse_by_protocol(&e->shadow, &e->pkt, LB_COUNT_drop_no_server,
+					      e->now_ms);
+		return;
+	}
+	rq.real_id = svc->servers[pick.server].real_id;
+	e->pkt.real_id = rq.real_id;
+	e->out->is_gateway = lb_route_to_client(st, &client) != LB_NEXT_HOP_NONE;
+	if (plan_conn(e, &rq, &plan))
+		lb_plan_delivery(st, &e->pkt, &plan.like);
+}
+
+static void choose(struct explanation *e)
+{
+	const struct lb_steer *st = &e->shadow.steer;
+	struct lb_flow_target target = lb_find_target(st, &e->pkt.key);
+	const struct lb_conn *leaving, *conn = find_conn(e, &leaving);
+	struct lb_pkt *p = &e->pkt;
+
+	e->out->is_at_nat_port = target.is_at_nat_port;
+	if (conn != NULL) {
+		e->out->owner_why = st->n_workers == 1 ? LB_EXPLAIN_OWNER_ONLY
+						       : LB_EXPLAIN_OWNER_CONN;
+		e->out->is_gateway = conn->client_next_hop < LB_NEXT_HOP_LEARNED;
+		lb_plan_delivery(st, p, conn);
+		return;
+	}
+	e->out->owner = target.owner;
+	e->out->owner_why = (uint8_t)owner_why(st, &target);
+	p->service = target.slot;
+	if (target.owner != st->worker) {
+		p->owner = (uint16_t)target.owner;
+		p->verdict = LB_VERDICT_HAND_OVER;
+	} else if (target.slot != LB_SERVICE_NOT_FOUND) {
+		open_conn(e, &target, leaving);
+	} else if (target.is_at_nat_port) {
+		lb_refuse_by_protocol(&e->shadow, p, LB_COUNT_drop_no_connection, e->now_ms);
+	} else {
+		p->verdict = LB_VERDICT_PUNT;
+	}
+}
+
+static void tell_way_out(const struct lb_steer *st, const struct lb_pkt *p, struct lb_answer *out)
+{
+	uint8_t iface;
+
+	out->is_reply = p->is_reply;
+	out->forwarding = p->forwarding;
+	out->new_src = p->new_src;
+	out->new_dst = p->new_dst;
+	out->new_sport_be = p->new_sport_be;
+	out->new_dport_be = p->new_dport_be;
+	out->next_hop = p->next_hop;
+	out->hop = *lb_next_hop_get(st->next_hops, p->next_hop);
+	iface = out->hop.iface;
+	out->mtu = out->hop.resolved != 0 ? st->ifaces[iface].mtu : 0;
+	if (!lb_forwarding_is_tunnel(p->forwarding))
+		return;
+	out->tunnel_dst = st->reals[p->real_id].addr;
+	if (out->hop.resolved != 0)
+		out->tunnel_src =
+			st->ifaces[iface].tunnel_source[lb_addr_is_v4(&out->tunnel_dst) ? 0 : 1];
+}
+
+static void tell_end(const struct lb_steer *st, const struct lb_pkt *p, struct lb_answer *out)
+{
+	out->verdict = p->verdict;
+	out->is_originated = p->is_originated;
+	out->drop_reason = p->drop_reason;
+	out->slot = p->service;
+	out->real_id = p->real_id;
+	if (p->real_id != UINT32_MAX)
+		out->real_live = (uint32_t)st->real_traffic[p->real_id].conns_live;
+	if (p->verdict == LB_VERDICT_TX && !p->is_originated)
+		out->out_bytes = (uint16_t)(p->len - LB_ETH_BYTES);
+}
+
+void lb_pipeline_explain(const struct lb_pipeline *pl, const struct lb_question *q, uint64_t now_ms,
+			 struct lb_answer *out)
+{
+	struct explanation e = {.shadow = *pl, .now_ms = now_ms, .out = out};
+	struct lb_steer *st = &e.shadow.steer;
+	uint8_t room[LB_SAMPLE_BYTES];
+
+	*out = (struct lb_answer){.id = q->id, .worker = st->worker, .owner = st->worker};
+	st->counters = e.shadow.counters;
+	e.pkt = lb_sample_make(q, room);
+	e.pkt.service = LB_SERVICE_NOT_FOUND;
+	e.pkt.real_id = UINT32_MAX;
+	lb_parse(&e.pkt);
+	if (e.pkt.verdict == LB_VERDICT_CONTINUE && e.pkt.kind != LB_PKT_FLOW)
+		e.pkt.verdict = LB_VERDICT_PUNT;
+	if (e.pkt.verdict == LB_VERDICT_CONTINUE) {
+		e.pkt.hash = lb_conn_hash(st->conn_table, &e.pkt.key);
+		choose(&e);
+	}
+	if (e.pkt.verdict == LB_VERDICT_CONTINUE) {
+		tell_way_out(st, &e.pkt, out);
+		lb_deliver(&e.shadow, &e.pkt, now_ms);
+	}
+	tell_end(st, &e.pkt, out);
+}
