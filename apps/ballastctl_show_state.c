@@ -268,9 +268,9 @@ static void put_connections(const struct lb_ctl_view *view, const cJSON *status,
 static int interfaces_table(const struct lb_ctl_view *view, const cJSON *interfaces)
 {
 	static const struct lb_ctl_column columns[] = {
-		{"INTERFACE", false}, {"DEVICE", false},  {"DRIVER", false}, {"MAC", false},
-		{"MTU", true},        {"LINK", false},    {"QUEUES", true},  {"RX MISSED", true},
-		{"RX ERRORS", true},  {"TX ERRORS", true}};
+		{"INTERFACE", false}, {"DEVICE", false},   {"DRIVER", false},  {"TWIN", false},
+		{"MAC", false},       {"MTU", true},       {"LINK", false},    {"QUEUES", true},
+		{"RX MISSED", true},  {"RX ERRORS", true}, {"TX ERRORS", true}};
 	struct lb_ctl_table *table = lb_ctl_table_create(columns, N_OF(columns));
 	static const char *const counts[] = {"rx_queues", "rx_missed", "rx_errors", "tx_errors"};
 	char text[LB_CTL_TEXT_MAX];
@@ -283,6 +283,7 @@ static int interfaces_table(const struct lb_ctl_view *view, const cJSON *interfa
 		lb_ctl_cell(table, LB_CTL_PLAIN, lb_ctl_json_str(item, "name"));
 		lb_ctl_cell(table, LB_CTL_PLAIN, lb_ctl_json_str(item, "device"));
 		lb_ctl_cell(table, LB_CTL_PLAIN, lb_ctl_json_str(item, "driver"));
+		lb_ctl_cell(table, LB_CTL_PLAIN, lb_ctl_json_str(item, "twin"));
 		lb_ctl_cell(table, LB_CTL_PLAIN, lb_ctl_json_str(item, "mac"));
 		lb_ctl_cell(table, LB_CTL_PLAIN, lb_ctl_count(lb_ctl_json_u64(item, "mtu"), text));
 		lb_ctl_cell(table, is_up ? LB_CTL_GREEN : LB_CTL_RED, is_up ? "up" : "down");

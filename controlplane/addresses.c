@@ -216,18 +216,36 @@ const struct lb_addr *lb_addresses_locals(const struct lb_addresses *a, size_t *
 	return a->locals;
 }
 
+/* The first of the rows with this address, which may be there several times; NULL: none is. */
+static const struct row *find_rows(const struct lb_addresses *a, const struct lb_addr *addr)
+{
+	const struct row *found = NULL;
+
+	if (a->now.n > 0)
+		found = bsearch(addr, a->now.list, a->now.n, sizeof(*found), compare_rows);
+	while (found != NULL && found > a->now.list && lb_addr_equal(&found[-1].addr, addr))
+		found--;
+	return found;
+}
+
+bool lb_addresses_is_on(const struct lb_addresses *a, const struct lb_addr *addr, uint32_t ifindex)
+{
+	const struct row *row = find_rows(a, addr);
+
+	if (row == NULL)
+		return false;
+	for (; row < a->now.list + a->now.n && lb_addr_equal(&row->addr, addr); row++)
+		if (row->ifindex == ifindex)
+			return true;
+	return false;
+}
+
 bool lb_addresses_is_foreign(const struct lb_addresses *a, const struct lb_addr *addr)
 {
-	const struct row *found;
+	const struct row *found = find_rows(a, addr);
 
-	if (a->now.n == 0)
-		return false;
-	found = bsearch(addr, a->now.list, a->now.n, sizeof(*found), compare_rows);
 	if (found == NULL)
 		return false;
-	/* The same address may be there several times, by us and by others. */
-	while (found > a->now.list && lb_addr_equal(&found[-1].addr, addr))
-		found--;
 	for (; found < a->now.list + a->now.n && lb_addr_equal(&found->addr, addr); found++) {
 		struct held held = {.addr = *addr, .ifindex = found->ifindex};
 		uint8_t whole = lb_addr_is_v4(addr) ? 32 : 128;

@@ -47,6 +47,9 @@ size_t lb_addresses_set(struct lb_addresses *a, struct lb_rtnl *nl, const struct
 /* The address is on this host, and not by us. */
 bool lb_addresses_is_foreign(const struct lb_addresses *a, const struct lb_addr *addr);
 
+/* It stands on this netdev, by whomever. */
+bool lb_addresses_is_on(const struct lb_addresses *a, const struct lb_addr *addr, uint32_t ifindex);
+
 /* Held ones that the last dump did not have. */
 size_t lb_addresses_missing(const struct lb_addresses *a);
 

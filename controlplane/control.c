@@ -268,7 +268,9 @@ int lb_control_start(struct lb_control *ctl, struct lb_error *err)
 	if (rc < 0)
 		return rc;
 	lb_courier_attach(ctl->courier, ctl->dp);
-	rc = tell_interfaces(ctl, err);
+	rc = lb_kernel_path_join(ctl->kernel, ctl->dp, err);
+	if (rc == 0)
+		rc = tell_interfaces(ctl, err);
 	return rc == 0 ? publish_first(ctl, err) : rc;
 }
 

@@ -4,6 +4,7 @@
 #include "log.h"
 #include "punt.h"
 #include "steering.h"
+#include "twins.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,17 +16,20 @@ struct kernel_iface {
 	char name[LB_NAME_MAX];
 	bool is_af_xdp;
 	bool is_attached;
+	bool has_netdev;      /* af_xdp, or a twin */
 	struct lb_punt *punt; /* NULL: off */
-	struct lb_error punt_off;
-	uint64_t punts_lost; /* frames for the kernel without a way to it */
+	struct lb_error off;  /* why there is neither that nor a twin */
+	uint64_t punts_lost;  /* frames for the kernel without a way to it */
 };
 
 struct lb_kernel_path {
-	struct lb_netlink *netlink;
+	struct lb_kernel_path_params params;
+	struct lb_dataplane *dp;
+	struct lb_twins *twins;
+	struct lb_netlink *netlink;   /* NULL before join */
 	struct lb_steering *steering; /* NULL: off */
 	struct lb_error steering_off;
 	struct lb_kernel_rules rules; /* of the configuration that was published last */
-	struct lb_netlink_events events;
 	struct lb_addr *locals;
 	size_t n_locals;
 	uint32_t n_ifaces;
@@ -92,35 +96,35 @@ static void link_event(void *ctx, uint32_t iface, const struct lb_link *link)
 {
 	struct lb_kernel_path *kp = ctx;
 
-	kp->events.on_link(kp->events.ctx, iface, link);
+	kp->params.events.on_link(kp->params.events.ctx, iface, link);
 }
 
 static void next_hop_event(void *ctx, uint32_t id, const struct lb_next_hop *next_hop)
 {
 	struct lb_kernel_path *kp = ctx;
 
-	kp->events.on_next_hop(kp->events.ctx, id, next_hop);
+	kp->params.events.on_next_hop(kp->params.events.ctx, id, next_hop);
 }
 
 static void routes_event(void *ctx, const struct lb_route *routes, size_t n)
 {
 	struct lb_kernel_path *kp = ctx;
 
-	kp->events.on_routes(kp->events.ctx, routes, n);
+	kp->params.events.on_routes(kp->params.events.ctx, routes, n);
 }
 
 static void paths_event(void *ctx)
 {
 	struct lb_kernel_path *kp = ctx;
 
-	kp->events.on_paths(kp->events.ctx);
+	kp->params.events.on_paths(kp->params.events.ctx);
 }
 
 static void settled_event(void *ctx)
 {
 	struct lb_kernel_path *kp = ctx;
 
-	kp->events.on_settled(kp->events.ctx);
+	kp->params.events.on_settled(kp->params.events.ctx);
 }
 
 static int open_iface(struct lb_kernel_path *kp, uint32_t i, const struct lb_cfg_interface *cfg,
@@ -134,13 +138,14 @@ static int open_iface(struct lb_kernel_path *kp, uint32_t i, const struct lb_cfg
 	iface->is_af_xdp = strncmp(cfg->device, DEVICE_AF_XDP, strlen(DEVICE_AF_XDP)) == 0;
 	if (!iface->is_af_xdp)
 		return 0;
+	iface->has_netdev = true;
 	if (kp->steering != NULL) {
 		rc = lb_steering_attach(kp->steering, i, netdev, err);
 		if (rc < 0)
 			return rc;
 		iface->is_attached = true;
 	}
-	if (lb_punt_open(netdev, &iface->punt, &iface->punt_off) < 0)
+	if (lb_punt_open(netdev, &iface->punt, &iface->off) < 0)
 		iface->punt = NULL;
 	return 0;
 }
@@ -177,26 +182,12 @@ int lb_kernel_path_open(const struct lb_kernel_path_params *params, struct lb_ke
 			struct lb_error *err)
 {
 	struct lb_kernel_path *kp = calloc(1, sizeof(*kp));
-	struct lb_netlink_params np = {
-		.base = params->base,
-		.node = params->node,
-		.state_dir = params->state_dir,
-		.events = {.on_link = link_event,
-			   .on_next_hop = next_hop_event,
-			   .on_routes = routes_event,
-			   .on_paths = paths_event,
-			   .on_locals = on_locals,
-			   .on_settled = settled_event},
-	};
 	int rc;
 
 	if (kp == NULL)
 		return lb_error_set(err, -ENOMEM, "", "out of memory");
-	np.events.ctx = kp;
-	kp->events = params->events;
+	kp->params = *params;
 	rc = open_steering(kp, params->node, err);
-	if (rc == 0)
-		rc = lb_netlink_open(&np, &kp->netlink, err);
 	for (uint32_t i = 0; i < params->node->n_interfaces && rc == 0; i++) {
 		rc = open_iface(kp, i, &params->node->interfaces[i], err);
 		kp->n_ifaces = i + 1;
@@ -209,12 +200,71 @@ int lb_kernel_path_open(const struct lb_kernel_path_params *params, struct lb_ke
 	return 0;
 }
 
+/* An interface whose twin is off goes on as one without a netdev. */
+static int add_twin(struct lb_kernel_path *kp, uint32_t i, struct lb_cfg_interface *cfg,
+		    struct lb_error *err)
+{
+	struct kernel_iface *iface = &kp->iface[i];
+	char where[LB_ERROR_WHERE_MAX];
+	int rc;
+
+	if (iface->is_af_xdp)
+		return 0;
+	if (cfg->twin[0] == '\0') {
+		lb_error_set(&iface->off, 0, "", "`twin` is none");
+		return 0;
+	}
+	rc = lb_twins_add(kp->twins, i, cfg, &iface->off);
+	iface->has_netdev = rc == 0;
+	if (rc == 0)
+		return 0;
+	cfg->twin[0] = '\0';
+	if (rc == -EPERM || rc == -EACCES || rc == -ENOENT)
+		return 0;
+	snprintf(where, sizeof(where), "/node/interfaces/%u/twin", i);
+	return lb_error_set(err, rc, where, "%s", iface->off.what);
+}
+
+static bool pump(void *ctx)
+{
+	struct lb_kernel_path *kp = ctx;
+
+	return lb_kernel_path_punt(kp, kp->dp);
+}
+
+int lb_kernel_path_join(struct lb_kernel_path *kp, struct lb_dataplane *dp, struct lb_error *err)
+{
+	const struct lb_twins_params tp = {
+		.base = kp->params.base, .dp = dp, .pump = pump, .ctx = kp};
+	struct lb_cfg_node node = *kp->params.node;
+	struct lb_netlink_params np = {
+		.base = kp->params.base,
+		.node = &node,
+		.state_dir = kp->params.state_dir,
+		.events = {.ctx = kp,
+			   .on_link = link_event,
+			   .on_next_hop = next_hop_event,
+			   .on_routes = routes_event,
+			   .on_paths = paths_event,
+			   .on_locals = on_locals,
+			   .on_settled = settled_event},
+	};
+	int rc = lb_twins_create(&tp, &kp->twins);
+
+	if (rc < 0)
+		return lb_error_set(err, rc, "", "out of memory");
+	kp->dp = dp;
+	for (uint32_t i = 0; i < kp->n_ifaces && rc == 0; i++)
+		rc = add_twin(kp, i, &node.interfaces[i], err);
+	return rc < 0 ? rc : lb_netlink_open(&np, &kp->netlink, err);
+}
+
 void lb_kernel_path_release(struct lb_kernel_path *kp)
 {
 	static const struct lb_kernel_rules none = {0};
 	struct lb_error err;
 
-	if (kp == NULL)
+	if (kp == NULL || kp->netlink == NULL)
 		return;
 	lb_netlink_set_addresses(kp->netlink, NULL, 0);
 	if (restrict_to(kp, &none, &err) < 0)
@@ -227,6 +277,7 @@ void lb_kernel_path_close(struct lb_kernel_path *kp)
 	if (kp == NULL)
 		return;
 	lb_netlink_close(kp->netlink);
+	lb_twins_destroy(kp->twins);
 	lb_steering_close(kp->steering);
 	for (uint32_t i = 0; i < kp->n_ifaces; i++)
 		lb_punt_close(kp->iface[i].punt);
@@ -238,13 +289,14 @@ void lb_kernel_path_close(struct lb_kernel_path *kp)
 void lb_kernel_path_start(struct lb_kernel_path *kp)
 {
 	lb_netlink_start(kp->netlink);
+	lb_twins_start(kp->twins);
 }
 
 /* Where an address goes that is on no interface's network. */
 static uint32_t fallback_iface(const struct lb_kernel_path *kp)
 {
 	for (uint32_t i = 0; i < kp->n_ifaces; i++)
-		if (kp->iface[i].is_af_xdp)
+		if (kp->iface[i].has_netdev)
 			return i;
 	return UINT32_MAX;
 }
@@ -270,7 +322,7 @@ static int set_addresses(struct lb_kernel_path *kp, const struct lb_kernel_rules
 		want.iface = lb_netlink_iface_of(kp->netlink, &want.addr);
 		if (want.iface == UINT32_MAX)
 			want.iface = fallback_iface(kp);
-		if (want.iface < kp->n_ifaces && kp->iface[want.iface].is_af_xdp)
+		if (want.iface < kp->n_ifaces && kp->iface[want.iface].has_netdev)
 			wanted[n++] = want;
 	}
 	n_refused = lb_netlink_set_addresses(kp->netlink, wanted, n);
@@ -347,19 +399,31 @@ void lb_kernel_path_after_ack(struct lb_kernel_path *kp)
 		lb_log(LB_LOG_ERROR, "netlink", "not brought up to date error=%d", -rc);
 }
 
+static void take_punted(struct lb_kernel_path *kp, uint32_t idx, size_t n)
+{
+	struct kernel_iface *iface = &kp->iface[idx];
+
+	if (n > sizeof(kp->frame))
+		iface->punts_lost++;
+	else if (iface->punt != NULL)
+		lb_punt_write(iface->punt, kp->frame, n);
+	else if (!lb_twins_receive(kp->twins, idx, kp->frame, n))
+		iface->punts_lost++;
+}
+
 bool lb_kernel_path_punt(struct lb_kernel_path *kp, struct lb_dataplane *dp)
 {
+	size_t bytes = 0;
 	uint32_t i, idx;
 
-	for (i = 0; i < LB_PUNTS_PER_TICK; i++) {
+	for (i = 0; i < LB_PUNTS_PER_TICK && bytes < LB_PUNT_BYTES_PER_TICK; i++) {
 		size_t n = lb_dataplane_punt_read(dp, &idx, kp->frame, sizeof(kp->frame));
 
 		if (n == 0)
 			break;
-		if (idx < kp->n_ifaces && n <= sizeof(kp->frame) && kp->iface[idx].punt != NULL)
-			lb_punt_write(kp->iface[idx].punt, kp->frame, n);
-		else if (idx < kp->n_ifaces)
-			kp->iface[idx].punts_lost++;
+		bytes += n;
+		if (idx < kp->n_ifaces)
+			take_punted(kp, idx, n);
 	}
 	return i > 0;
 }
@@ -394,31 +458,48 @@ void lb_kernel_path_set_mac(struct lb_kernel_path *kp, uint32_t iface, const uin
 		lb_steering_set_mac(kp->steering, iface, mac);
 }
 
+static void report_way(const struct lb_kernel_path *kp, uint32_t i, struct lb_text *out)
+{
+	const struct kernel_iface *iface = &kp->iface[i];
+	const struct lb_twin *twin = lb_twins_of(kp->twins, i);
+
+	if (iface->punt != NULL)
+		lb_text_fmt(out, "  to the kernel %s: by %s\n", iface->name,
+			    lb_punt_name(iface->punt));
+	else if (twin != NULL)
+		lb_text_fmt(out, "  to the kernel %s: by its twin, network device %s\n",
+			    iface->name, lb_twin_name(twin));
+	else
+		lb_text_fmt(out, "  to the kernel %s: off because %s\n", iface->name,
+			    iface->off.what);
+}
+
 void lb_kernel_path_report(const struct lb_kernel_path *kp, struct lb_text *out)
 {
 	struct lb_netlink_part part;
 	char text[160];
 
 	for (uint32_t i = 0; i < kp->n_ifaces; i++) {
-		const struct kernel_iface *iface = &kp->iface[i];
-
-		if (iface->is_attached)
-			lb_text_fmt(out, "  steering %s: %s\n", iface->name,
+		if (kp->iface[i].is_attached)
+			lb_text_fmt(out, "  steering %s: %s\n", kp->iface[i].name,
 				    lb_steering_describe(kp->steering, i, text, sizeof(text)));
-		if (iface->punt != NULL)
-			lb_text_fmt(out, "  to the kernel %s: by %s\n", iface->name,
-				    lb_punt_name(iface->punt));
-		else if (iface->is_af_xdp)
-			lb_text_fmt(out, "  to the kernel %s: off because %s\n", iface->name,
-				    iface->punt_off.what);
-		else
-			lb_text_fmt(out, "  to the kernel %s: off because it has no netdev\n",
-				    iface->name);
+		report_way(kp, i, out);
 	}
 	if (kp->steering == NULL)
 		lb_text_fmt(out, "  steering: off because %s\n", kp->steering_off.what);
 	for (uint32_t i = 0; lb_netlink_report(kp->netlink, i, &part); i++)
 		lb_text_fmt(out, "  %s: %s\n", part.name, part.text);
+}
+
+static void twin_status(const struct lb_twin *twin, struct lb_text *json)
+{
+	struct lb_twin_counts counts = lb_twin_counts(twin);
+
+	lb_text_json_str(json, "twin", lb_twin_name(twin));
+	lb_text_json_u64(json, "twin_received", counts.received);
+	lb_text_json_u64(json, "twin_refused", counts.refused);
+	lb_text_json_u64(json, "twin_sent", counts.sent);
+	lb_text_json_u64(json, "twin_sent_lost", counts.sent_lost);
 }
 
 void lb_kernel_path_status(const struct lb_kernel_path *kp, uint32_t idx, struct lb_text *json)
@@ -443,5 +524,7 @@ void lb_kernel_path_status(const struct lb_kernel_path *kp, uint32_t idx, struct
 		lb_text_json_u64(json, "punts_written", counts.written);
 		lb_text_json_u64(json, "punts_refused", counts.refused);
 	}
+	if (lb_twins_of(kp->twins, idx) != NULL)
+		twin_status(lb_twins_of(kp->twins, idx), json);
 	lb_text_json_u64(json, "punts_lost", iface->punts_lost);
 }

@@ -1,13 +1,15 @@
 /* kernel_path.h - the host's kernel around the workers: what it steers to them, holds for them and
  * gets back from them.
  *
- * Role     puts steering, netlink and punt together in the order of DESIGN 3.9, for the control
- *          loop; derives rules, addresses and destinations from the configuration
- * Shape    one handle; before_publish and after_ack around each configuration
+ * Role     puts steering, netlink, punt and the ports' twins together in the order of DESIGN 3.9,
+ *          for the control loop; derives rules, addresses and destinations from the configuration
+ * Shape    one handle; open before the ports start, join after, before_publish and after_ack around
+ *          each configuration
  * Units    as in the modules below it
  * Threads  control thread only
  * Memory   own heap, in proportion to the configuration
- * Limits   those of steering.h, netlink.h and punt.h; LB_PUNTS_PER_TICK frames a tick
+ * Limits   those of steering.h, netlink.h, punt.h and twins.h; LB_PUNTS_PER_TICK frames and about
+ *          LB_PUNT_BYTES_PER_TICK a tick, the rest waits in the workers' rings
  * Errors   a missing netdev is an error; missing rights turn a part off and the report says why
  * Source   DESIGN 3.9
  * Tests    tests/unit/test_kernel_rules.c, tests/system/
@@ -23,14 +25,16 @@
 #include "netlink.h"
 #include "text.h"
 
+/* The loop's other work waits for no more than this. */
 #define LB_PUNTS_PER_TICK 256u
+#define LB_PUNT_BYTES_PER_TICK (256u * 1024)
 
 struct event_base;
 struct lb_kernel_path;
 
 struct lb_kernel_path_params {
 	struct event_base *base;
-	const struct lb_cfg_node *node;
+	const struct lb_cfg_node *node; /* until join has returned */
 	const char *state_dir;           /* NULL: none */
 	struct lb_netlink_events events; /* on_locals is this module's own */
 };
@@ -38,6 +42,10 @@ struct lb_kernel_path_params {
 /* Attaches the program to every af_xdp interface, before the ports start. */
 int lb_kernel_path_open(const struct lb_kernel_path_params *params, struct lb_kernel_path **out,
 			struct lb_error *err);
+
+/* After the ports have started: makes their twins and reads the kernel's network. `dp` must outlive
+ * `kp` but for its last call, close. */
+int lb_kernel_path_join(struct lb_kernel_path *kp, struct lb_dataplane *dp, struct lb_error *err);
 
 /* Takes addresses and steering entries away: no new packets reach the workers. The program stays
  * attached until close, so that the kernel does not answer what is still on its way. */

@@ -12,13 +12,15 @@
 
 #define AF_XDP_DEVICE "af_xdp:"
 
-static void name_of(const char *device, char out[LB_NETDEV_MAX])
+static void name_of(const struct lb_cfg_interface *cfg, char out[LB_NETDEV_MAX])
 {
+	const char *device = cfg->device;
 	size_t len;
 
-	out[0] = '\0';
+	memcpy(out, cfg->twin, LB_NETDEV_MAX);
 	if (strncmp(device, AF_XDP_DEVICE, strlen(AF_XDP_DEVICE)) != 0)
 		return;
+	out[0] = '\0';
 	device += strlen(AF_XDP_DEVICE);
 	len = strcspn(device, ",");
 	if (len < LB_NETDEV_MAX)
@@ -30,7 +32,7 @@ void lb_links_init(struct lb_links *l, const struct lb_cfg_node *node)
 	memset(l, 0, sizeof(*l));
 	l->n = node->n_interfaces;
 	for (uint32_t i = 0; i < l->n; i++)
-		name_of(node->interfaces[i].device, l->now[i].netdev);
+		name_of(&node->interfaces[i], l->now[i].netdev);
 }
 
 void lb_links_begin(struct lb_links *l)

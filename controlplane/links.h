@@ -22,7 +22,7 @@ struct lb_links {
 	uint32_t n;
 };
 
-/* Names from the devices: "af_xdp:IFNAME"; others have no netdev. */
+/* Netdevs by name: "af_xdp:IFNAME", or the twin; an interface without either has none. */
 void lb_links_init(struct lb_links *l, const struct lb_cfg_node *node);
 
 void lb_links_begin(struct lb_links *l);

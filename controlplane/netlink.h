@@ -2,9 +2,9 @@
  *
  * Role     VIPs and NAT sources on the netdevs; next hops of real servers and client routes,
  *          resolved; link state; local addresses
- * Shape    one handle on the event loop. Interfaces without a netdev (vdev:) get their routes from
- *          the configuration's addresses and gateways and their neighbours from `neighbors`, and
- *          come through the same calls
+ * Shape    one handle on the event loop. The netdev of a DPDK port is its twin (twin.h). Interfaces
+ *          without a netdev get their routes from the configuration's addresses and gateways and
+ *          their neighbours from `neighbors`, and come through the same calls
  * Units    interfaces by their index in the configuration
  * Threads  control thread only. open() waits for the kernel's tables once; afterwards nothing
  *          blocks: tables are read again on the loop
@@ -31,7 +31,6 @@
 #include "lb/service.h"
 
 #define LB_LOCALS_MAX 131072u
-#define LB_NETDEV_MAX 16u
 
 struct event_base;
 struct lb_netlink;
@@ -123,7 +122,7 @@ void lb_netlink_link(const struct lb_netlink *nl, uint32_t iface, struct lb_link
 /* The start-up report: one part per call with i = 0, 1, ... until false. `text` of a part that is
  * off begins with "off because". */
 struct lb_netlink_part {
-	const char *name; /* "addresses", "neighbours", "routes", "reserved_ports", "offloads" */
+	const char *name; /* "addresses", "node_addresses", "neighbours", "routes", ... */
 	bool is_on;
 	char text[200];
 };

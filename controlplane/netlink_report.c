@@ -22,6 +22,39 @@ static void report_addresses(const struct lb_netlink *nl, struct lb_netlink_part
 				 : "; this kernel does not mark them, they stay after a kill -9");
 }
 
+/* Addresses of the configuration that the system has not put on its netdev. */
+static void report_node_addresses(const struct lb_netlink *nl, struct lb_netlink_part *out)
+{
+	char first[LB_ADDR_TEXT_MAX] = "";
+	const char *netdev = "";
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < nl->links.n; i++) {
+		const struct lb_link *link = &nl->links.now[i];
+
+		for (uint32_t a = 0; a < nl->interfaces[i].n_addresses; a++) {
+			const struct lb_addr *addr = &nl->interfaces[i].addresses[a].addr;
+
+			if (link->ifindex == 0 ||
+			    lb_addresses_is_on(nl->addresses, addr, link->ifindex))
+				continue;
+			if (n++ > 0)
+				continue;
+			lb_addr_format(addr, first);
+			netdev = link->netdev;
+		}
+	}
+	out->name = "node_addresses";
+	out->is_on = n == 0;
+	if (n == 0)
+		snprintf(out->text, sizeof(out->text), "all where the configuration has them");
+	else
+		snprintf(out->text, sizeof(out->text),
+			 "%s is not on %s, and %u more are missing; Ballast puts no address of the "
+			 "node on a network device of the system",
+			 first, netdev, n - 1);
+}
+
 static void report_neighbours(const struct lb_netlink *nl, struct lb_netlink_part *out)
 {
 	int error = lb_neighbours_error(nl->neighbours);
@@ -77,7 +110,8 @@ static void report_offloads(const struct lb_netlink *nl, struct lb_netlink_part 
 bool lb_netlink_report(const struct lb_netlink *nl, uint32_t i, struct lb_netlink_part *out)
 {
 	static void (*const parts[])(const struct lb_netlink *nl, struct lb_netlink_part *out) = {
-		report_addresses, report_neighbours, report_routes, report_ports, report_offloads,
+		report_addresses, report_node_addresses, report_neighbours,
+		report_routes,    report_ports,          report_offloads,
 	};
 
 	if (i >= sizeof(parts) / sizeof(parts[0]))

@@ -18,6 +18,18 @@ static void fill_address(struct lb_addr *out, const struct lb_schema *schema, co
 
 static const char *const tunnel_keys[2] = {"tunnel_source", "tunnel_source_ipv6"};
 
+static void fill_twin(struct lb_cfg_interface *iface, const cJSON *item)
+{
+	const cJSON *twin = lb_schema_get(&lb_schema_interface, item, "twin");
+	const char *name = lb_schema_text(&lb_schema_interface, item, "name");
+
+	if (twin != NULL && strcmp(twin->valuestring, "none") != 0)
+		snprintf(iface->twin, sizeof(iface->twin), "%s", twin->valuestring);
+	else if (twin == NULL && strncmp(iface->device, "af_xdp:", 7) != 0)
+		snprintf(iface->twin, sizeof(iface->twin), "%.*s", (int)sizeof(iface->twin) - 1,
+			 name);
+}
+
 static void fill_interface(struct lb_cfg_interface *iface, const cJSON *item)
 {
 	const struct lb_schema *schema = &lb_schema_interface;
@@ -26,6 +38,7 @@ static void fill_interface(struct lb_cfg_interface *iface, const cJSON *item)
 	snprintf(iface->name, sizeof(iface->name), "%s", lb_schema_text(schema, item, "name"));
 	snprintf(iface->device, sizeof(iface->device), "%s",
 		 lb_schema_text(schema, item, "device"));
+	fill_twin(iface, item);
 	cJSON_ArrayForEach(address, lb_schema_get(schema, item, "addresses"))
 	{
 		if (iface->n_addresses < LB_CFG_IFACE_ADDRS_MAX && cJSON_IsString(address) &&

@@ -40,6 +40,46 @@ static void check_gateway(struct lb_draft *d, const struct lb_cfg_interface *ifa
 				  lb_addr_format(gateway, address));
 }
 
+static const char *af_xdp_netdev(const struct lb_cfg_interface *iface)
+{
+	return strncmp(iface->device, "af_xdp:", 7) == 0 ? iface->device + 7 : NULL;
+}
+
+/* The name that this interface's netdev has or will have. */
+static const char *netdev_of(const struct lb_cfg_interface *iface)
+{
+	const char *netdev = af_xdp_netdev(iface);
+
+	return netdev != NULL ? netdev : iface->twin;
+}
+
+static void check_twin(struct lb_draft *d, uint32_t idx)
+{
+	const struct lb_cfg_interface *iface = &d->cfg->node.interfaces[idx];
+	char where[LB_ERROR_WHERE_MAX];
+
+	snprintf(where, sizeof(where), "/node/interfaces/%u/twin", idx);
+	if (iface->twin[0] == '\0')
+		return;
+	if (af_xdp_netdev(iface) != NULL) {
+		lb_error_list_add(d->errors, where,
+				  "\"%s\" is a network device of the kernel and needs no twin",
+				  af_xdp_netdev(iface));
+		return;
+	}
+	for (uint32_t i = 0; i < d->cfg->node.n_interfaces; i++) {
+		const struct lb_cfg_interface *other = &d->cfg->node.interfaces[i];
+
+		if (strcmp(netdev_of(other), iface->twin) != 0 || i == idx ||
+		    (i > idx && af_xdp_netdev(other) == NULL))
+			continue;
+		lb_error_list_add(d->errors, where,
+				  "\"%s\" is the network device of /node/interfaces/%u already: "
+				  "name this one otherwise",
+				  iface->twin, i);
+	}
+}
+
 static void check_interfaces(struct lb_draft *d)
 {
 	const struct lb_cfg_node *node = &d->cfg->node;
@@ -52,6 +92,7 @@ static void check_interfaces(struct lb_draft *d)
 		check_gateway(d, iface, &iface->gateway, where);
 		snprintf(where, sizeof(where), "/node/interfaces/%u/gateway_ipv6", i);
 		check_gateway(d, iface, &iface->gateway_ipv6, where);
+		check_twin(d, i);
 		for (uint32_t j = 0; j < i; j++) {
 			if (iface->device[0] == '\0' ||
 			    strcmp(iface->device, node->interfaces[j].device) != 0)

@@ -41,6 +41,7 @@ enum lb_schema_format {
 	LB_FORMAT_DEVICE,
 	LB_FORMAT_LISTEN, /* "address:port", IPv6 in brackets */
 	LB_FORMAT_SOCKET_PATH,
+	LB_FORMAT_TWIN, /* a network device's name, or "none" */
 	LB_FORMAT_N,
 };
 

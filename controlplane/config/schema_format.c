@@ -90,6 +90,12 @@ static bool is_ifname(const char *text)
 	return true;
 }
 
+/* The kernel would put a number in the place of %d. */
+static bool is_twin(const char *text)
+{
+	return is_ifname(text) && strchr(text, '%') == NULL;
+}
+
 /* 0000:03:00.0, or the same without the domain. */
 static bool is_pci_address(const char *text)
 {
@@ -149,6 +155,8 @@ static const struct {
 	[LB_FORMAT_LISTEN] = {is_listen, "an address and a port, like \"127.0.0.1:8480\" or "
 					 "\"[::1]:8480\""},
 	[LB_FORMAT_SOCKET_PATH] = {is_socket_path, "an absolute path of at most 107 bytes"},
+	[LB_FORMAT_TWIN] = {is_twin, "a network device's name of at most 15 characters, or "
+				       "\"none\""},
 };
 
 bool lb_schema_has_format(enum lb_schema_format format, const char *text, const char **allowed)

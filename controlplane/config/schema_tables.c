@@ -42,6 +42,13 @@ static const struct lb_schema schema_interface_device = {
 	.format = LB_FORMAT_DEVICE,
 };
 
+static const struct lb_schema schema_interface_twin = {
+	.type = LB_SCHEMA_STRING,
+	.min = 1,
+	.max = 15,
+	.format = LB_FORMAT_TWIN,
+};
+
 static const struct lb_schema schema_interface_addresses_item = {
 	.type = LB_SCHEMA_STRING,
 	.min = 0,
@@ -89,6 +96,7 @@ static const struct lb_schema_key keys_interface[] = {
 	{"description", &schema_description, false, false},
 	{"labels", &schema_labels, false, false},
 	{"device", &schema_interface_device, true, true},
+	{"twin", &schema_interface_twin, false, true},
 	{"addresses", &schema_interface_addresses, false, true},
 	{"gateway", &schema_interface_gateway, false, true},
 	{"gateway_ipv6", &schema_interface_gateway_ipv6, false, true},
@@ -99,7 +107,7 @@ static const struct lb_schema_key keys_interface[] = {
 const struct lb_schema lb_schema_interface = {
 	.type = LB_SCHEMA_OBJECT,
 	.keys = keys_interface,
-	.n_keys = 9,
+	.n_keys = 10,
 };
 
 static const struct lb_schema schema_node_interfaces = {

@@ -44,6 +44,7 @@ enum lb_advertise {
 struct lb_cfg_interface {
 	char name[LB_NAME_MAX];
 	char device[LB_DEVICE_MAX]; /* af_xdp:IFNAME, vdev:STRING or a PCI address */
+	char twin[LB_NETDEV_MAX];   /* its netdev, made by us; empty: none, or af_xdp has one */
 	struct lb_prefix addresses[LB_CFG_IFACE_ADDRS_MAX];
 	uint32_t n_addresses;
 	struct lb_addr gateway;	     /* all zero: none */

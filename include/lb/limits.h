@@ -35,6 +35,7 @@
 #define LB_BURST_MAX 32u
 #define LB_NAME_MAX 80u /* 64 characters, or "service:NAME:7" of an inline object, and NUL */
 #define LB_DEVICE_MAX 256u
+#define LB_NETDEV_MAX 16u /* a kernel network device's name and NUL */
 
 /* Largest idle timeout: connections keep their last packet in 16 bits of 2.048 s ticks. */
 #define LB_TIMEOUT_MAX_S 86400u

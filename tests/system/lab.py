@@ -74,13 +74,14 @@ def wait_for(what, condition, timeout_s=60, step_s=0.02):
 
 
 class Host:
-    """One machine: a network namespace with an interface eth1 on the lab's bridge."""
+    """One machine: a network namespace with an interface eth1 on a bridge (None: no interface)."""
 
     def __init__(self, lab, name, addresses, bridge, queues=1):
         self.lab, self.name, self.addresses, self.queues = lab, name, addresses, queues
         lab.ip('netns', 'add', name)
         lab.undo.append(('netns', 'delete', name))
-        self.attach(bridge, 'eth1', addresses)
+        if bridge is not None:
+            self.attach(bridge, 'eth1', addresses)
         self.run('ip', 'link', 'set', 'lo', 'up')
 
     def attach(self, bridge, ifname, addresses, mtu=1500):
@@ -99,6 +100,13 @@ class Host:
             extra = ['nodad'] if ':' in address else []
             self.run('ip', 'address', 'add', address, 'dev', ifname, *extra)
         self.run('ip', 'link', 'set', ifname, 'up')
+
+    def cable(self, bridge, ifname):
+        """Adds an interface that this kernel itself does not speak on, for a DPDK driver's use."""
+        self.attach(bridge, ifname, [])
+        for setting in (f'ipv4.conf.{ifname}.arp_ignore=8', f'ipv4.conf.{ifname}.rp_filter=1',
+                        f'ipv6.conf.{ifname}.disable_ipv6=1'):
+            self.run('sysctl', '-qw', f'net.{setting}')
 
     def command(self, *args):
         return ['ip', 'netns', 'exec', self.name, *args]
@@ -240,15 +248,17 @@ class UdpEcho:
 class Ballast:
     """ballastd on a host, driven as a user would drive it."""
 
-    def __init__(self, host, config, build, interfaces=('eth1',), extra=(), memory_mib=None):
+    def __init__(self, host, config, build, interfaces=('eth1',), extra=(), memory_mib=None,
+                 devices=None):
         self.host, self.build, self.extra = host, build, list(extra)
         self.memory_mib = memory_mib or 128 * len(config['node']['interfaces'])
         self.folder = tempfile.mkdtemp(prefix='ballast-', dir=host.lab.folder)
         self.config_file = f'{self.folder}/ballast.json'
         self.socket = f'{self.folder}/api.sock'
         config = json.loads(json.dumps(config))
-        for entry, interface in zip(config['node']['interfaces'], interfaces):
-            entry['device'] = f'af_xdp:{interface}'
+        devices = devices or [f'af_xdp:{interface}' for interface in interfaces]
+        for entry, device in zip(config['node']['interfaces'], devices):
+            entry['device'] = device
         config['node']['api'] = {'socket': self.socket}
         with open(self.config_file, 'w') as out:
             json.dump(config, out, indent=2)

@@ -120,6 +120,28 @@ static bool part(const char *name, struct lb_netlink_part *out)
 	return false;
 }
 
+Test(netlink_bounds, addresses_that_the_system_has_not_set_are_named, .init = setup,
+     .fini = teardown)
+{
+	struct lb_cfg_interface *lan = &node.interfaces[0];
+	struct lb_netlink_part p;
+
+	cr_assert_eq(lb_prefix_parse("192.0.2.2/24", &lan->addresses[0]), 0);
+	cr_assert_eq(lb_prefix_parse("2001:db8::2/64", &lan->addresses[1]), 0);
+	lan->n_addresses = 2;
+	open_netlink();
+	cr_assert(part("node_addresses", &p));
+	cr_expect(p.is_on, "%s", p.text);
+	lb_netlink_close(nl);
+	/* On another netdev it is the host's, but not this interface's. */
+	cr_assert_eq(lb_prefix_parse("127.0.0.1/8", &lan->addresses[0]), 0);
+	cr_assert_eq(lb_prefix_parse("192.0.2.77/24", &lan->addresses[1]), 0);
+	open_netlink();
+	cr_assert(part("node_addresses", &p));
+	cr_expect(!p.is_on);
+	cr_expect_not_null(strstr(p.text, "127.0.0.1 is not on eth1, and 1 more"), "%s", p.text);
+}
+
 Test(netlink_bounds, without_rights_the_mirror_works_and_the_report_says_what_is_off, .init = setup,
      .fini = teardown)
 {
