@@ -52,7 +52,7 @@ struct replay {
 	uint64_t now_ms;
 	uint64_t n_packets; /* run so far */
 	uint32_t age_step_ms;
-	uint8_t iface;
+	uint8_t port;
 };
 
 static void usage(FILE *to)
@@ -61,7 +61,7 @@ static void usage(FILE *to)
 	      "  --counters FILE   write the counters as one JSON object\n"
 	      "  --seed N          fix hashes, stagger and NAT ports (default 0)\n"
 	      "  --explain         print one line per packet and pass\n"
-	      "  --iface NAME      interface on which the packets arrive (default: the first)\n"
+	      "  --iface NAME      on whose device the packets arrive (default: the first)\n"
 	      "  --help\n",
 	      to);
 }
@@ -230,7 +230,7 @@ static int find_iface(struct replay *rp, struct lb_error *err)
 		return 0;
 	for (uint32_t i = 0; i < node->n_interfaces; i++)
 		if (strcmp(node->interfaces[i].name, rp->opt.iface) == 0) {
-			rp->iface = (uint8_t)i;
+			rp->port = (uint8_t)node->interfaces[i].port;
 			return 0;
 		}
 	return lb_error_set(err, -EINVAL, "--iface", "%s is no interface of the configuration",
@@ -242,11 +242,15 @@ static int find_iface(struct replay *rp, struct lb_error *err)
 static int add_ifaces(struct replay *rp, struct lb_cmd_list *list)
 {
 	for (uint32_t i = 0; i < rp->cfg->node.n_interfaces; i++) {
-		struct lb_iface iface = {.mac = {2, 'p', 'c', 'a', 'p', (uint8_t)i}, .mtu = 1500};
+		const struct lb_cfg_interface *cfg = &rp->cfg->node.interfaces[i];
+		uint8_t port = (uint8_t)cfg->port;
+		struct lb_iface iface = {.mac = {2, 'p', 'c', 'a', 'p', port},
+					 .port = port,
+					 .tags = cfg->tags,
+					 .mtu = cfg->mtu != 0 ? cfg->mtu : 1500};
 		int rc;
 
-		memcpy(iface.tunnel_source, rp->cfg->node.interfaces[i].tunnel_source,
-		       sizeof(iface.tunnel_source));
+		memcpy(iface.tunnel_source, cfg->tunnel_source, sizeof(iface.tunnel_source));
 		rc = lb_reconcile_iface(rp->reconcile, i, &iface, list);
 		if (rc != 0)
 			return rc;
@@ -324,7 +328,7 @@ static void add_packet(struct replay *rp, const struct lb_pcap_frame *frame)
 					   .len = frame->len,
 					   .headroom = ROOM,
 					   .tailroom = ROOM + FRAME_MAX - frame->len,
-					   .iface = rp->iface};
+					   .port = rp->port};
 	rp->times_ns[i] = frame->time_ns;
 }
 

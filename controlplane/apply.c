@@ -153,10 +153,25 @@ void lb_control_on_verdict(void *ctx, const struct lb_health_verdict *verdict)
 	log_verdict(ctl, verdict);
 }
 
+struct lb_iface lb_control_iface(const struct lb_control *ctl, uint32_t i, const uint8_t mac[6],
+				 uint16_t mtu)
+{
+	const struct lb_cfg_interface *cfg = &ctl->interfaces[i];
+	struct lb_iface value = {.port = (uint8_t)cfg->port, .mtu = mtu, .tags = cfg->tags};
+
+	if (cfg->mtu != 0 && (mtu == 0 || cfg->mtu < mtu))
+		value.mtu = cfg->mtu;
+	for (int b = 0; b < 6; b++)
+		value.mac[b] = mac[b];
+	for (int f = 0; f < 2; f++)
+		value.tunnel_source[f] = cfg->tunnel_source[f];
+	return value;
+}
+
 static void on_link(void *ctx, uint32_t iface, const struct lb_link *link)
 {
 	struct lb_control *ctl = ctx;
-	struct lb_iface value = {.mtu = link->mtu};
+	struct lb_iface value;
 
 	if (link->netdev[0] == '\0')
 		return;
@@ -166,10 +181,7 @@ static void on_link(void *ctx, uint32_t iface, const struct lb_link *link)
 	/* A netdev that went away keeps its last address in the workers. */
 	if (link->ifindex == 0)
 		return;
-	for (int i = 0; i < 6; i++)
-		value.mac[i] = link->mac[i];
-	for (int i = 0; i < 2; i++)
-		value.tunnel_source[i] = ctl->tunnel_sources[iface][i];
+	value = lb_control_iface(ctl, iface, link->mac, link->mtu);
 	lb_kernel_path_set_mac(ctl->kernel, iface, link->mac);
 	log_if(lb_reconcile_iface(ctl->reconcile, iface, &value, lb_courier_list(ctl->courier)),
 	       "link");

@@ -171,6 +171,7 @@ static int start_dataplane(struct lb_control *ctl, struct lb_error *err)
 	for (uint32_t i = 0; i < node->n_interfaces; i++) {
 		memcpy(ports[i].name, node->interfaces[i].name, sizeof(ports[i].name));
 		memcpy(ports[i].device, node->interfaces[i].device, sizeof(ports[i].device));
+		ports[i].mtu = node->interfaces[i].mtu;
 	}
 	return lb_dataplane_start(&params, &ctl->dp, err);
 }
@@ -180,15 +181,13 @@ static int tell_interfaces(struct lb_control *ctl, struct lb_error *err)
 {
 	for (uint32_t i = 0; i < ctl->cfg->node.n_interfaces; i++) {
 		struct lb_port_info info;
-		struct lb_iface value = {0};
+		struct lb_iface value;
 		int rc = lb_dataplane_port_info(ctl->dp, i, &info);
 
 		if (rc < 0)
 			return lb_error_set(err, rc, ctl->cfg->node.interfaces[i].name,
 					    "the port does not answer");
-		memcpy(value.mac, info.mac, sizeof(value.mac));
-		value.mtu = info.mtu;
-		memcpy(value.tunnel_source, ctl->tunnel_sources[i], sizeof(value.tunnel_source));
+		value = lb_control_iface(ctl, i, info.mac, info.mtu);
 		rc = lb_reconcile_iface(ctl->reconcile, i, &value, lb_courier_list(ctl->courier));
 		if (rc < 0)
 			return lb_error_set(err, rc, "", "%s", strerror(-rc));
@@ -259,9 +258,7 @@ int lb_control_start(struct lb_control *ctl, struct lb_error *err)
 
 	if (rc < 0)
 		return lb_error_set(err, rc, "", "%s", strerror(-rc));
-	for (uint32_t i = 0; i < ctl->cfg->node.n_interfaces; i++)
-		memcpy(ctl->tunnel_sources[i], ctl->cfg->node.interfaces[i].tunnel_source,
-		       sizeof(ctl->tunnel_sources[i]));
+	memcpy(ctl->interfaces, ctl->cfg->node.interfaces, sizeof(ctl->interfaces));
 	rc = create_parts(ctl, err);
 	if (rc == 0)
 		rc = start_dataplane(ctl, err);

@@ -35,7 +35,7 @@ struct lb_control {
 	struct lb_document *doc;
 	struct lb_config *cfg; /* boot keys are those of the start */
 	/* Of `cfg`: the first news of a netdev come while it is being put in force. */
-	struct lb_addr tunnel_sources[LB_IFACES_MAX][2];
+	struct lb_cfg_interface interfaces[LB_IFACES_MAX];
 	struct lb_shared_text *text;
 	struct lb_error_list warnings;
 	struct lb_error_list pending_restart;
@@ -67,6 +67,10 @@ struct lb_candidate {
 	size_t n_text;
 };
 int lb_control_apply(struct lb_control *ctl, struct lb_candidate *candidate, struct lb_error *err);
+
+/* What the workers have to know of interface `i`, whose device has this MTU. */
+struct lb_iface lb_control_iface(const struct lb_control *ctl, uint32_t i, const uint8_t mac[6],
+				 uint16_t mtu);
 
 /* Callbacks of the courier and the kernel path, for lb_control_start. */
 void lb_control_on_acked(void *ctx, uint64_t generation);

@@ -136,7 +136,8 @@ static int open_iface(struct lb_kernel_path *kp, uint32_t i, const struct lb_cfg
 
 	snprintf(iface->name, sizeof(iface->name), "%s", cfg->name);
 	iface->is_af_xdp = strncmp(cfg->device, DEVICE_AF_XDP, strlen(DEVICE_AF_XDP)) == 0;
-	if (!iface->is_af_xdp)
+	/* The first interface of a device stands for it. */
+	if (!iface->is_af_xdp || cfg->port != i)
 		return 0;
 	iface->has_netdev = true;
 	if (kp->steering != NULL) {

@@ -5,9 +5,12 @@
 
 #include <assert.h>
 
+#include <rte_branch_prediction.h>
+
 #include "packet/encap.h"
 #include "packet/parse.h"
 #include "packet/rewrite.h"
+#include "packet/tags.h"
 #include "pipeline_state.h"
 #include "steer/service_object.h"
 
@@ -57,6 +60,19 @@ static void admit(const struct lb_steer *st, struct lb_pkt *p)
 	lb_conn_prefetch(st->conn_table, &p->key, p->hash);
 }
 
+/* A VLAN in which we have no interface is the kernel's, whatever the frame says. */
+static inline void find_iface(struct lb_steer *st, struct lb_pkt *p)
+{
+	p->iface = p->port;
+	if (likely(!lb_ifaces_must_search(&st->ifaces, p->port, p->tags)))
+		return;
+	p->iface = lb_ifaces_find(&st->ifaces, p->port, p->tags);
+	if (p->iface != LB_IFACE_NONE)
+		return;
+	lb_count(st, LB_COUNT_vlan_unknown);
+	p->verdict = LB_VERDICT_PUNT;
+}
+
 static void clear_decisions(struct lb_pkt *p)
 {
 	p->verdict = LB_VERDICT_CONTINUE;
@@ -69,12 +85,12 @@ static void clear_decisions(struct lb_pkt *p)
 	p->is_originated = false;
 }
 
-/* Bytes -> kind, key and hash.
- * Reads                 the frame
- * Writes                the parse fields, key (of an ICMP error: of the answers to what it
+/* Bytes -> interface, kind, key and hash.
+ * Reads                 the frame; interfaces
+ * Writes                the parse fields, iface, key (of an ICMP error: of the answers to what it
  *                       quotes), hash; clears every decision
- * May end packets with  PUNT (not TCP, UDP or an ICMP error about them; fragments not for us),
- *                       drop_fragment, the parser's drops
+ * May end packets with  PUNT (not TCP, UDP or an ICMP error about them; fragments not for us; a
+ *                       VLAN without an interface), drop_fragment, the parser's drops
  * Prefetches            headers of the packets behind; the connection table's bucket */
 static void pass_admit(struct lb_pipeline *pl, struct lb_burst *b)
 {
@@ -87,6 +103,7 @@ static void pass_admit(struct lb_pipeline *pl, struct lb_burst *b)
 			__builtin_prefetch(b->pkt[i + PREFETCH_AHEAD].data);
 		clear_decisions(p);
 		lb_parse(p);
+		find_iface(&pl->steer, p);
 		if (p->verdict == LB_VERDICT_CONTINUE)
 			admit(&pl->steer, p);
 		b->live[i] = (uint16_t)i;
@@ -188,7 +205,7 @@ static struct lb_encap tunnel_of(const struct lb_steer *st, const struct lb_pkt 
 	const struct lb_addr *server = &st->reals[p->real_id].addr;
 
 	return (struct lb_encap){
-		.src = st->ifaces[iface].tunnel_source[lb_addr_is_v4(server) ? 0 : 1],
+		.src = st->ifaces.of[iface].tunnel_source[lb_addr_is_v4(server) ? 0 : 1],
 		.dst = *server,
 		.flow_hash = p->hash,
 		.dport_be = st->services[p->service]->gue_port_be,
@@ -201,7 +218,7 @@ static bool write_out(struct lb_pipeline *pl, struct lb_pkt *p, uint8_t out_ifac
 {
 	const struct lb_steer *st = &pl->steer;
 	bool is_tunnel = lb_forwarding_is_tunnel(p->forwarding);
-	uint32_t mtu = st->ifaces[out_iface].mtu, n_more = 0;
+	uint32_t mtu = st->ifaces.of[out_iface].mtu, n_more = 0;
 	struct lb_encap tunnel;
 
 	if (is_tunnel) {
@@ -238,6 +255,7 @@ void lb_deliver(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 {
 	const struct lb_steer *st = &pl->steer;
 	const struct lb_next_hop *nh = lb_next_hop_get(st->next_hops, p->next_hop);
+	const struct lb_iface *out = &st->ifaces.of[nh->iface];
 
 	if (p->forwarding == LB_FORWARD_DSR && st->reals[p->real_id].via_gateway != 0) {
 		lb_pkt_drop(p, LB_COUNT_drop_not_on_link);
@@ -250,8 +268,13 @@ void lb_deliver(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 	}
 	if (!write_out(pl, p, nh->iface, now_ms))
 		return;
-	lb_rewrite_link(p, nh->mac, st->ifaces[nh->iface].mac);
+	if (unlikely(out->tags != p->tags) && !lb_tags_replace(p, out->tags)) {
+		lb_pkt_drop(p, LB_COUNT_drop_too_large);
+		return;
+	}
+	lb_rewrite_link(p, nh->mac, out->mac);
 	p->out_iface = nh->iface;
+	p->out_port = out->port;
 	p->verdict = LB_VERDICT_TX;
 }
 
@@ -278,7 +301,7 @@ static void account_traffic(struct lb_steer *st, const struct lb_pkt *p)
 
 	for (uint32_t i = 0; i < 2; i++) {
 		lb_add(p->is_reply ? &cells[i]->pkts_out : &cells[i]->pkts_in, 1);
-		lb_add(p->is_reply ? &cells[i]->bytes_out : &cells[i]->bytes_in, p->len);
+		lb_add(p->is_reply ? &cells[i]->bytes_out : &cells[i]->bytes_in, lb_pkt_bytes(p));
 	}
 	if (p->kind == LB_PKT_ICMP_ERROR)
 		lb_count(st, lb_forwarding_is_one_way(p->forwarding) ? LB_COUNT_icmp_passed_on

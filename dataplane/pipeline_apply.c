@@ -154,7 +154,7 @@ void lb_pipeline_apply(struct lb_pipeline *pl, const struct lb_cmd *cmd)
 		break;
 	case LB_CMD_IFACE:
 		assert(cmd->idx < LB_IFACES_MAX && cmd->object != NULL);
-		st->ifaces[cmd->idx] = *(const struct lb_iface *)cmd->object;
+		lb_ifaces_set(&st->ifaces, cmd->idx, cmd->object);
 		break;
 	case LB_CMD_GENERATION: /* the caller's */
 	case LB_CMD_N:

@@ -24,6 +24,7 @@ static void answer(struct lb_pipeline *pl, struct lb_pkt *p, bool is_built, enum
 	lb_count(&pl->steer, kind);
 	p->verdict = LB_VERDICT_TX;
 	p->out_iface = p->iface;
+	p->out_port = p->port;
 }
 
 void lb_refuse(struct lb_pipeline *pl, struct lb_pkt *p, enum lb_counter reason,

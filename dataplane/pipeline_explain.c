@@ -196,13 +196,13 @@ static void tell_way_out(const struct lb_steer *st, const struct lb_pkt *p, stru
 	out->next_hop = p->next_hop;
 	out->hop = *lb_next_hop_get(st->next_hops, p->next_hop);
 	iface = out->hop.iface;
-	out->mtu = out->hop.resolved != 0 ? st->ifaces[iface].mtu : 0;
+	out->mtu = out->hop.resolved != 0 ? st->ifaces.of[iface].mtu : 0;
 	if (!lb_forwarding_is_tunnel(p->forwarding))
 		return;
 	out->tunnel_dst = st->reals[p->real_id].addr;
 	if (out->hop.resolved != 0)
 		out->tunnel_src =
-			st->ifaces[iface].tunnel_source[lb_addr_is_v4(&out->tunnel_dst) ? 0 : 1];
+			st->ifaces.of[iface].tunnel_source[lb_addr_is_v4(&out->tunnel_dst) ? 0 : 1];
 }
 
 static void tell_end(const struct lb_steer *st, const struct lb_pkt *p, struct lb_answer *out)

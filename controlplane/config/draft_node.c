@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "draft.h"
+#include "lb/vlan.h"
 #include "port_text.h"
 #include "schema.h"
 
@@ -18,27 +19,49 @@ static void fill_address(struct lb_addr *out, const struct lb_schema *schema, co
 
 static const char *const tunnel_keys[2] = {"tunnel_source", "tunnel_source_ipv6"};
 
-static void fill_twin(struct lb_cfg_interface *iface, const cJSON *item)
+/* The first interface of a device has its twin. */
+static void fill_twin(struct lb_cfg_interface *iface, const cJSON *item, bool is_first)
 {
 	const cJSON *twin = lb_schema_get(&lb_schema_interface, item, "twin");
 	const char *name = lb_schema_text(&lb_schema_interface, item, "name");
 
 	if (twin != NULL && strcmp(twin->valuestring, "none") != 0)
 		snprintf(iface->twin, sizeof(iface->twin), "%s", twin->valuestring);
-	else if (twin == NULL && strncmp(iface->device, "af_xdp:", 7) != 0)
+	else if (twin == NULL && is_first && strncmp(iface->device, "af_xdp:", 7) != 0)
 		snprintf(iface->twin, sizeof(iface->twin), "%.*s", (int)sizeof(iface->twin) - 1,
 			 name);
 }
 
-static void fill_interface(struct lb_cfg_interface *iface, const cJSON *item)
+/* In the order of the contract's words. */
+static const enum lb_vlan_type outer_types[] = {LB_VLAN_88A8, LB_VLAN_8100, LB_VLAN_9100};
+
+static void fill_frames(struct lb_cfg_interface *iface, const cJSON *item)
 {
+	const struct lb_schema *schema = &lb_schema_interface;
+	uint32_t vlan = (uint32_t)lb_schema_int(schema, item, "vlan");
+	uint32_t outer = (uint32_t)lb_schema_int(schema, item, "outer_vlan");
+	uint32_t type = lb_schema_word(schema, item, "outer_vlan_type");
+
+	if (outer != 0)
+		iface->tags = lb_vlan_tag(outer_types[type], outer);
+	if (vlan != 0)
+		iface->tags = lb_vlan_push(iface->tags, lb_vlan_tag(LB_VLAN_8100, vlan));
+	iface->mtu = (uint16_t)lb_schema_int(schema, item, "mtu");
+}
+
+static void fill_interface(struct lb_cfg_node *node, const cJSON *item)
+{
+	struct lb_cfg_interface *iface = &node->interfaces[node->n_interfaces];
 	const struct lb_schema *schema = &lb_schema_interface;
 	const cJSON *address;
 
 	snprintf(iface->name, sizeof(iface->name), "%s", lb_schema_text(schema, item, "name"));
 	snprintf(iface->device, sizeof(iface->device), "%s",
 		 lb_schema_text(schema, item, "device"));
-	fill_twin(iface, item);
+	while (strcmp(node->interfaces[iface->port].device, iface->device) != 0)
+		iface->port++;
+	fill_twin(iface, item, iface->port == node->n_interfaces++);
+	fill_frames(iface, item);
 	cJSON_ArrayForEach(address, lb_schema_get(schema, item, "addresses"))
 	{
 		if (iface->n_addresses < LB_CFG_IFACE_ADDRS_MAX && cJSON_IsString(address) &&
@@ -134,7 +157,7 @@ int lb_draft_fill_node(struct lb_draft *d)
 
 	cJSON_ArrayForEach(item, lb_schema_get(&lb_schema_node, node,
 					       "interfaces")) if (out->n_interfaces < LB_IFACES_MAX)
-		fill_interface(&out->interfaces[out->n_interfaces++], item);
+		fill_interface(out, item);
 	rc = lb_name_index_init(&d->interfaces, out->interfaces[0].name, sizeof(out->interfaces[0]),
 				out->n_interfaces);
 	if (rc < 0)

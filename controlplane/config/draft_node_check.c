@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "draft.h"
+#include "schema.h"
 
 static bool is_loopback(const struct lb_addr *a)
 {
@@ -67,6 +68,12 @@ static void check_twin(struct lb_draft *d, uint32_t idx)
 				  af_xdp_netdev(iface));
 		return;
 	}
+	if (iface->port != idx) {
+		lb_error_list_add(d->errors, where,
+				  "the device has one twin, that of /node/interfaces/%u",
+				  iface->port);
+		return;
+	}
 	for (uint32_t i = 0; i < d->cfg->node.n_interfaces; i++) {
 		const struct lb_cfg_interface *other = &d->cfg->node.interfaces[i];
 
@@ -80,28 +87,55 @@ static void check_twin(struct lb_draft *d, uint32_t idx)
 	}
 }
 
+/* One device is several interfaces only by their tags. */
+static void check_device(struct lb_draft *d, uint32_t idx)
+{
+	const struct lb_cfg_interface *iface = &d->cfg->node.interfaces[idx];
+	char where[LB_ERROR_WHERE_MAX];
+
+	if (iface->device[0] == '\0')
+		return;
+	snprintf(where, sizeof(where), "/node/interfaces/%u/device", idx);
+	for (uint32_t i = 0; i < idx; i++) {
+		const struct lb_cfg_interface *other = &d->cfg->node.interfaces[i];
+
+		if (other->port != iface->port || other->tags != iface->tags)
+			continue;
+		lb_error_list_add(d->errors, where,
+				  "\"%s\" is the device of /node/interfaces/%u already%s",
+				  iface->device, i, iface->tags != 0 ? ", with the same tags" : "");
+	}
+}
+
+static void check_outer_vlan(struct lb_draft *d, uint32_t idx, const cJSON *item)
+{
+	char where[LB_ERROR_WHERE_MAX];
+
+	if (lb_schema_get(&lb_schema_interface, item, "outer_vlan") == NULL ||
+	    cJSON_HasObjectItem(item, "vlan"))
+		return;
+	snprintf(where, sizeof(where), "/node/interfaces/%u/outer_vlan", idx);
+	lb_error_list_add(d->errors, where, "needs \"vlan\", the tag that it is around");
+}
+
 static void check_interfaces(struct lb_draft *d)
 {
 	const struct lb_cfg_node *node = &d->cfg->node;
+	const cJSON *list = lb_schema_get(&lb_schema_node,
+					  lb_schema_get(&lb_schema_configuration, d->root, "node"),
+					  "interfaces");
 	char where[LB_ERROR_WHERE_MAX];
 
 	for (uint32_t i = 0; i < node->n_interfaces; i++) {
 		const struct lb_cfg_interface *iface = &node->interfaces[i];
 
+		check_device(d, i);
+		check_outer_vlan(d, i, cJSON_GetArrayItem(list, (int)i));
 		snprintf(where, sizeof(where), "/node/interfaces/%u/gateway", i);
 		check_gateway(d, iface, &iface->gateway, where);
 		snprintf(where, sizeof(where), "/node/interfaces/%u/gateway_ipv6", i);
 		check_gateway(d, iface, &iface->gateway_ipv6, where);
 		check_twin(d, i);
-		for (uint32_t j = 0; j < i; j++) {
-			if (iface->device[0] == '\0' ||
-			    strcmp(iface->device, node->interfaces[j].device) != 0)
-				continue;
-			snprintf(where, sizeof(where), "/node/interfaces/%u/device", i);
-			lb_error_list_add(d->errors, where,
-					  "\"%s\" is the device of /node/interfaces/%u already",
-					  iface->device, j);
-		}
 	}
 }
 

@@ -49,6 +49,37 @@ static const struct lb_schema schema_interface_twin = {
 	.format = LB_FORMAT_TWIN,
 };
 
+static const struct lb_schema schema_interface_vlan = {
+	.type = LB_SCHEMA_INTEGER,
+	.min = 1,
+	.max = 4094,
+};
+
+static const struct lb_schema schema_interface_outer_vlan = {
+	.type = LB_SCHEMA_INTEGER,
+	.min = 1,
+	.max = 4094,
+};
+
+static const char *const words_interface_outer_vlan_type[] = {
+	"0x88a8",
+	"0x8100",
+	"0x9100",
+};
+
+static const struct lb_schema schema_interface_outer_vlan_type = {
+	.type = LB_SCHEMA_STRING,
+	.words = words_interface_outer_vlan_type,
+	.n_words = 3,
+	.word_default = "0x88a8",
+};
+
+static const struct lb_schema schema_interface_mtu = {
+	.type = LB_SCHEMA_INTEGER,
+	.min = 1280,
+	.max = 9600,
+};
+
 static const struct lb_schema schema_interface_addresses_item = {
 	.type = LB_SCHEMA_STRING,
 	.min = 0,
@@ -97,6 +128,10 @@ static const struct lb_schema_key keys_interface[] = {
 	{"labels", &schema_labels, false, false},
 	{"device", &schema_interface_device, true, true},
 	{"twin", &schema_interface_twin, false, true},
+	{"vlan", &schema_interface_vlan, false, true},
+	{"outer_vlan", &schema_interface_outer_vlan, false, true},
+	{"outer_vlan_type", &schema_interface_outer_vlan_type, false, true},
+	{"mtu", &schema_interface_mtu, false, true},
 	{"addresses", &schema_interface_addresses, false, true},
 	{"gateway", &schema_interface_gateway, false, true},
 	{"gateway_ipv6", &schema_interface_gateway_ipv6, false, true},
@@ -107,7 +142,7 @@ static const struct lb_schema_key keys_interface[] = {
 const struct lb_schema lb_schema_interface = {
 	.type = LB_SCHEMA_OBJECT,
 	.keys = keys_interface,
-	.n_keys = 10,
+	.n_keys = 14,
 };
 
 static const struct lb_schema schema_node_interfaces = {

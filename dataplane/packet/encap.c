@@ -2,6 +2,8 @@
 
 #include <netinet/in.h>
 
+#include <rte_common.h>
+
 #include "packet/checksum.h"
 
 #define TTL 64u
@@ -26,6 +28,22 @@ static bool is_covered(const struct lb_pkt *p, uint32_t n_l4)
 	return lb_load_be16(l4 + LB_UDP_CHECKSUM_OFF) != 0 && lb_load_u16(l4 + 4) == n_l4;
 }
 
+/* `n` bytes from `from` on, which is in the first buffer; the others may begin at odd offsets. */
+static uint64_t sum_packet(const struct lb_pkt *p, uint32_t from, uint32_t n)
+{
+	uint32_t done = RTE_MIN(n, p->len - from);
+	uint64_t sum = lb_checksum_sum(0, p->data + from, done);
+
+	for (const struct lb_part *part = p->parts; done < n; part++) {
+		uint32_t m = RTE_MIN(n - done, part->len);
+		uint16_t folded = lb_checksum_fold(lb_checksum_sum(0, part->data, m));
+
+		sum += done % 2 == 0 ? folded : rte_bswap16(folded);
+		done += m;
+	}
+	return sum;
+}
+
 uint64_t lb_encap_inner_sum(const struct lb_pkt *p)
 {
 	const uint8_t *ip = p->data + p->l3_off;
@@ -33,7 +51,7 @@ uint64_t lb_encap_inner_sum(const struct lb_pkt *p)
 	uint64_t pseudo = (uint64_t)rte_cpu_to_be_32(n_l4) + rte_cpu_to_be_32(p->proto), sum = 0;
 
 	if (!is_covered(p, n_l4))
-		return lb_checksum_sum(0, ip, p->ip_len);
+		return sum_packet(p, p->l3_off, p->ip_len);
 	if (p->proto == IPPROTO_ICMP)
 		return 0;
 	if (p->key.is_v6) {
@@ -106,7 +124,7 @@ bool lb_encap_push(struct lb_pkt *p, const struct lb_encap *e)
 	uint8_t proto = e->is_gue ? IPPROTO_UDP : p->key.is_v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
 	uint8_t class = traffic_class(p->data + p->l3_off, p->key.is_v6), *data = p->data - n;
 	uint8_t *outer = data + p->l3_off;
-	uint32_t end = p->len + p->tailroom;
+	uint32_t end = p->len + p->tailroom, whole;
 
 	if (p->headroom < n)
 		return false;
@@ -121,7 +139,9 @@ bool lb_encap_push(struct lb_pkt *p, const struct lb_encap *e)
 		write_udp(outer + n - n_udp, e, n_udp + p->ip_len, lb_encap_inner_sum(p));
 	p->data = data;
 	p->headroom -= n;
-	p->len = p->l3_off + n + p->ip_len;
+	whole = p->l3_off + n + p->ip_len;
+	p->rest = whole > p->len + n ? whole - (p->len + n) : 0;
+	p->len = whole - p->rest;
 	p->tailroom = end + n - p->len;
 	p->ip_len = (uint16_t)(p->ip_len + n);
 	p->l4_off = (uint16_t)(p->l4_off + n);

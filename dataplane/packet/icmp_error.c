@@ -1,6 +1,9 @@
 #include "packet/icmp_error.h"
 
+#include <assert.h>
 #include <netinet/in.h>
+
+#include <rte_common.h>
 
 #include "packet/checksum.h"
 
@@ -35,14 +38,15 @@ static bool is_answerable(const struct lb_pkt *p)
 	return p->key.is_v6 || rte_be_to_cpu_32(p->key.v4.src_be) >> 28 != 0xf;
 }
 
-static void swap_macs(uint8_t *to, const uint8_t *from)
+/* The link-layer header of `n` bytes, back to where it came from: with the tags that it has. */
+static void turn_link(uint8_t *to, const uint8_t *from, uint32_t n)
 {
 	uint8_t dst[6];
 
 	memcpy(dst, from, 6);
 	memmove(to, from + 6, 6);
 	memcpy(to + 6, dst, 6);
-	memmove(to + 12, from + 12, 2);
+	memmove(to + 12, from + 12, n - 12);
 }
 
 /* The IP header of a packet of ours with `n` bytes behind the header. */
@@ -90,11 +94,11 @@ static void take(struct lb_pkt *p, uint8_t *data, uint32_t ip_len, uint8_t proto
 	uint8_t *first = p->data - p->headroom, *end = p->data + p->len + p->tailroom;
 
 	p->data = data;
-	p->len = LB_ETH_BYTES + ip_len;
+	p->len = p->l3_off + ip_len;
+	p->rest = 0;
 	p->headroom = (uint32_t)(data - first);
 	p->tailroom = (uint32_t)(end - data) - p->len;
-	p->l3_off = LB_ETH_BYTES;
-	p->l4_off = (uint16_t)(LB_ETH_BYTES + (p->key.is_v6 ? LB_IPV6_BYTES : LB_IPV4_BYTES));
+	p->l4_off = (uint16_t)(p->l3_off + (p->key.is_v6 ? LB_IPV6_BYTES : LB_IPV4_BYTES));
 	p->ip_len = (uint16_t)ip_len;
 	p->proto = proto;
 	p->is_originated = true;
@@ -104,7 +108,7 @@ bool lb_reply_tcp_reset(struct lb_pkt *p)
 {
 	uint32_t n_header = p->key.is_v6 ? LB_IPV6_BYTES : LB_IPV4_BYTES;
 	const uint8_t *tcp = p->data + p->l4_off;
-	uint8_t *ip = p->data + LB_ETH_BYTES, *rst = ip + n_header;
+	uint8_t *ip = p->data + p->l3_off, *rst = ip + n_header;
 	uint32_t seq, ack, seg_len;
 	uint8_t flags = p->tcp_flags;
 	rte_be16_t sport_be, dport_be;
@@ -120,7 +124,7 @@ bool lb_reply_tcp_reset(struct lb_pkt *p)
 	dport_be = lb_load_be16(tcp + 2);
 
 	/* From here on the packet is overwritten: what is needed of it has been read. */
-	swap_macs(p->data, p->data);
+	turn_link(p->data, p->data, p->l3_off);
 	if (p->key.is_v6)
 		write_ipv6(ip, p->key.v6.dst_be, p->key.v6.src_be, IPPROTO_TCP, LB_TCP_BYTES);
 	else
@@ -162,13 +166,13 @@ static uint8_t *make_room(struct lb_pkt *p, uint32_t n_before, uint32_t n)
 
 	if (p->headroom >= n_before) {
 		data = p->data - n_before;
-		swap_macs(data, p->data);
+		turn_link(data, p->data, p->l3_off);
 		return data;
 	}
-	if (LB_ETH_BYTES + n_before + n > p->len + p->tailroom)
+	if (p->l3_off + n_before + n > p->len + p->tailroom)
 		return NULL;
 	memmove(ip + n_before, ip, n);
-	swap_macs(p->data, p->data);
+	turn_link(p->data, p->data, p->l3_off);
 	return p->data;
 }
 
@@ -180,16 +184,18 @@ static bool reply(struct lb_pkt *p, const struct lb_addr *src, struct icmp_words
 	uint32_t n_header = is_v6 ? LB_IPV6_BYTES : LB_IPV4_BYTES;
 	uint32_t n_before = n_header + LB_ICMP_BYTES;
 	uint32_t n_max = (is_v6 ? ICMP6_MESSAGE_MAX : ICMP4_MESSAGE_MAX) - n_before;
-	uint32_t n_quote = p->ip_len < n_max ? p->ip_len : n_max, n = LB_ICMP_BYTES + n_quote;
+	uint32_t n_quote = RTE_MIN(p->ip_len, n_max), n = LB_ICMP_BYTES + n_quote;
 	uint8_t *data, *ip, *icmp;
 	uint64_t sum;
+
+	static_assert(LB_CONTIGUOUS_MIN >= ICMP6_MESSAGE_MAX, "what is quoted stands together");
 
 	if (!is_first_or_whole(p) || !is_answerable(p) || lb_addr_is_v4(src) == is_v6)
 		return false;
 	data = make_room(p, n_before, n_quote);
 	if (data == NULL)
 		return false;
-	ip = data + LB_ETH_BYTES;
+	ip = data + p->l3_off;
 	icmp = ip + n_header;
 	if (is_v6)
 		write_ipv6(ip, src->word_be, p->key.v6.src_be, IPPROTO_ICMPV6, n);

@@ -6,7 +6,8 @@
  * Units    _be fields in network order as in the packet; offsets in bytes from `data`
  * Threads  belongs to the worker that runs the burst
  * Memory   the bytes belong to whoever made the view; a pass may move `data` within the headroom
- * Limits   LB_BURST_MAX packets
+ * Limits   LB_BURST_MAX packets; of a frame in several buffers the first LB_CONTIGUOUS_MIN bytes
+ *          stand together, which is more than any header is read or any answer quotes
  * Errors   a packet ends with a verdict, and LB_VERDICT_DROP with the counter that names why
  * Source   DESIGN 3.1, STYLE 2.3
  * Tests    tests/unit/test_parse.c, tests/unit/test_pipeline.c
@@ -58,30 +59,44 @@ enum lb_pkt_kind {
 #define LB_TCP_RST 0x04u
 #define LB_TCP_ACK 0x10u
 
+/* A frame in one buffer has no parts. Of one in several `data` is in the first; a pass that has
+ * cut it or put another packet in its place leaves fewer bytes in `rest`. */
+#define LB_CONTIGUOUS_MIN 1536u
+
+struct lb_part {
+	const uint8_t *data;
+	uint32_t len;
+};
+
 struct lb_pkt {
 	uint8_t *data;     /* Ethernet header */
-	uint32_t len;      /* bytes from data; all contiguous */
+	uint32_t len;      /* contiguous bytes from data */
 	uint32_t headroom; /* writable bytes before data */
 	uint32_t tailroom; /* writable bytes after data + len */
+	uint32_t rest;     /* bytes that follow in other buffers; 0: len is the whole frame */
+	const struct lb_part *parts; /* of `rest`; read only, void when there is none */
 
 	/* set by lb_parse */
 	uint8_t kind;       /* enum lb_pkt_kind */
 	uint8_t proto;      /* of the outermost IP packet */
 	uint8_t tcp_flags;  /* 0 unless TCP with a complete header */
-	uint8_t l3_off;     /* IP header */
+	uint8_t l3_off;     /* IP header; behind the tags */
 	uint16_t l4_off;    /* TCP, UDP or ICMP header */
 	uint16_t quote_off; /* quoted IP header of an ICMP error */
 	uint16_t quote_l4_off;
 	uint16_t quote_end; /* the quoted packet's bytes end here, or are cut here */
 	uint16_t ip_len;    /* of the IP packet, header included; frame padding excluded */
+	uint32_t tags;      /* lb/vlan.h; 0: the frame is untagged */
 	struct lb_key key;
 	uint32_t hash; /* of key, by the connection table's seed */
 
 	/* set by the passes */
 	uint8_t verdict; /* enum lb_verdict */
-	uint8_t iface;   /* where it came in; set by the maker of the view */
+	uint8_t port;    /* where it came in; set by the maker of the view */
+	uint8_t iface;   /* where it came in: the port's interface with these tags */
 	bool is_handed;  /* another worker handed it over; set by the maker of the view */
 	uint8_t out_iface;
+	uint8_t out_port;     /* of out_iface */
 	uint8_t is_reply;     /* travels from the server to the client */
 	uint8_t forwarding;   /* enum lb_forwarding of its connection; of replies LB_FORWARD_NAT */
 	uint16_t drop_reason; /* enum lb_counter */
@@ -104,6 +119,12 @@ struct lb_burst {
 	uint16_t live[LB_BURST_MAX]; /* indexes of packets without a verdict, in order */
 	uint32_t n_live;
 };
+
+/* Bytes of the frame. */
+static inline uint32_t lb_pkt_bytes(const struct lb_pkt *p)
+{
+	return p->len + p->rest;
+}
 
 static inline void lb_pkt_drop(struct lb_pkt *p, enum lb_counter reason)
 {

@@ -3,8 +3,10 @@
 #include <netinet/in.h>
 
 #include <rte_branch_prediction.h>
+#include <rte_common.h>
 #include <rte_ether.h>
 
+#include "lb/vlan.h"
 #include "packet/checksum.h"
 
 #define IPV4_FRAGMENT_BITS RTE_BE16(0x3fff) /* more fragments, and the offset */
@@ -147,7 +149,8 @@ static enum walk_end walk_extensions(struct walk *w)
 	return WALK_AT_L4;
 }
 
-/* Where the quote of this error ends: RFC 4884 may have put more behind it. */
+/* Where the quote of this error ends: RFC 4884 may have put more behind it, and what lies in
+ * another buffer is not looked at. */
 static uint32_t quote_end(const struct lb_pkt *p)
 {
 	const uint8_t *icmp = p->data + p->l4_off;
@@ -158,8 +161,10 @@ static uint32_t quote_end(const struct lb_pkt *p)
 	else if (icmp[0] == ICMP6_UNREACHABLE || icmp[0] == ICMP6_TIME_EXCEEDED)
 		len = icmp[4] * 8u;
 	else
-		return end;
-	return len >= RFC4884_QUOTE_MIN && off + len < end ? off + len : end;
+		len = 0;
+	if (len >= RFC4884_QUOTE_MIN && off + len < end)
+		end = off + len;
+	return end < p->len ? end : p->len;
 }
 
 /* IP header and what follows of the quote; false: too short or malformed. */
@@ -259,9 +264,9 @@ static inline bool refuse(struct lb_pkt *p, enum lb_counter reason)
 }
 
 /* Version, lengths and checksum; fills proto, l4_off and ip_len. */
-static inline bool is_ipv4_sound(struct lb_pkt *p, const uint8_t *ip)
+static __rte_always_inline bool is_ipv4_sound(struct lb_pkt *p, const uint8_t *ip, uint32_t off)
 {
-	uint32_t have = p->len - LB_ETH_BYTES, header = LB_IPV4_BYTES, total;
+	uint32_t have = p->len - off, header = LB_IPV4_BYTES, total;
 	uint64_t sum;
 
 	if (unlikely(have < LB_IPV4_BYTES))
@@ -278,20 +283,20 @@ static inline bool is_ipv4_sound(struct lb_pkt *p, const uint8_t *ip)
 	total = lb_load_u16(ip + 2);
 	if (unlikely(total < header || lb_checksum_fold(sum) != UINT16_MAX))
 		return refuse(p, LB_COUNT_drop_bad_ipv4_header);
-	if (unlikely(total > have))
+	if (unlikely(total > have + p->rest))
 		return refuse(p, LB_COUNT_drop_truncated);
 	p->proto = ip[9];
-	p->l4_off = (uint16_t)(LB_ETH_BYTES + header);
+	p->l4_off = (uint16_t)(off + header);
 	p->ip_len = (uint16_t)total;
 	return true;
 }
 
-static inline void parse_ipv4(struct lb_pkt *p)
+static __rte_always_inline void parse_ipv4(struct lb_pkt *p, uint32_t off)
 {
-	const uint8_t *ip = p->data + LB_ETH_BYTES, *l4;
+	const uint8_t *ip = p->data + off, *l4;
 	bool is_fragment;
 
-	if (unlikely(!is_ipv4_sound(p, ip)))
+	if (unlikely(!is_ipv4_sound(p, ip, off)))
 		return;
 	load_key4(&p->key, ip, p->proto);
 	l4 = p->data + p->l4_off;
@@ -308,7 +313,7 @@ static inline void parse_ipv4(struct lb_pkt *p)
 		p->kind = LB_PKT_FRAGMENT;
 	} else if (unlikely(p->proto == IPPROTO_ICMP)) {
 		parse_icmp_error(p);
-	} else if (unlikely(!is_l4_sound(p, l4, LB_ETH_BYTES + p->ip_len - p->l4_off))) {
+	} else if (unlikely(!is_l4_sound(p, l4, off + p->ip_len - p->l4_off))) {
 		lb_pkt_drop(p, LB_COUNT_drop_bad_l4_header);
 	} else {
 		p->key.v4.ports_be = lb_load_be32(l4);
@@ -319,20 +324,20 @@ static inline void parse_ipv4(struct lb_pkt *p)
 /* Version and lengths, extension headers; fills proto, l4_off and ip_len. */
 static bool is_ipv6_sound(struct lb_pkt *p, const uint8_t *ip, enum walk_end *walked)
 {
-	uint32_t have = p->len - LB_ETH_BYTES, total;
-	struct walk w = {.data = p->data, .off = LB_ETH_BYTES + LB_IPV6_BYTES};
+	uint32_t off = p->l3_off, have = p->len - off, total;
+	struct walk w = {.data = p->data, .off = off + LB_IPV6_BYTES};
 
 	if (have < LB_IPV6_BYTES)
 		return refuse(p, LB_COUNT_drop_truncated);
 	total = LB_IPV6_BYTES + lb_load_u16(ip + 4);
 	if (ip[0] >> 4 != 6)
 		return refuse(p, LB_COUNT_drop_bad_ipv6_header);
-	if (total > have)
+	if (total > have + p->rest)
 		return refuse(p, LB_COUNT_drop_truncated);
 	w.next = ip[6];
-	w.end = LB_ETH_BYTES + total;
+	w.end = off + (total < have ? total : have);
 	*walked = walk_extensions(&w);
-	if (*walked == WALK_MALFORMED)
+	if (*walked == WALK_MALFORMED || (p->rest != 0 && w.off + LB_TCP_BYTES_MAX > p->len))
 		return refuse(p, LB_COUNT_drop_bad_ipv6_extension);
 	p->proto = w.next;
 	p->l4_off = (uint16_t)w.off;
@@ -342,7 +347,8 @@ static bool is_ipv6_sound(struct lb_pkt *p, const uint8_t *ip, enum walk_end *wa
 
 static void parse_ipv6(struct lb_pkt *p)
 {
-	const uint8_t *ip = p->data + LB_ETH_BYTES, *l4;
+	uint32_t off = p->l3_off;
+	const uint8_t *ip = p->data + off, *l4;
 	enum walk_end walked;
 	bool is_fragment;
 
@@ -362,7 +368,7 @@ static void parse_ipv6(struct lb_pkt *p)
 		p->kind = LB_PKT_FRAGMENT;
 	} else if (p->proto == IPPROTO_ICMPV6) {
 		parse_icmp_error(p);
-	} else if (!is_l4_sound(p, l4, LB_ETH_BYTES + p->ip_len - p->l4_off)) {
+	} else if (!is_l4_sound(p, l4, off + p->ip_len - p->l4_off)) {
 		lb_pkt_drop(p, LB_COUNT_drop_bad_l4_header);
 	} else {
 		p->key.v6.ports_be = lb_load_be32(l4);
@@ -370,10 +376,31 @@ static void parse_ipv6(struct lb_pkt *p)
 	}
 }
 
-void lb_parse(struct lb_pkt *p)
+/* Behind one tag or two. A further one leaves OTHER, like any type that is not IP. */
+static __rte_noinline void parse_tagged(struct lb_pkt *p, rte_be16_t type_be)
 {
-	rte_be16_t type;
+	enum lb_vlan_type type = lb_vlan_type_of(rte_be_to_cpu_16(type_be));
+	uint32_t off = LB_ETH_BYTES;
 
+	for (uint32_t i = 0; i < LB_VLAN_TAGS_MAX && type != LB_VLAN_NONE; i++) {
+		if (p->len < off + LB_VLAN_TAG_BYTES) {
+			lb_pkt_drop(p, LB_COUNT_drop_truncated);
+			return;
+		}
+		p->tags = lb_vlan_push(p->tags, lb_vlan_tag(type, lb_load_u16(p->data + off)));
+		type_be = lb_load_be16(p->data + off + 2);
+		type = lb_vlan_type_of(rte_be_to_cpu_16(type_be));
+		off += LB_VLAN_TAG_BYTES;
+	}
+	p->l3_off = (uint8_t)off;
+	if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV4))
+		parse_ipv4(p, off);
+	else if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV6))
+		parse_ipv6(p);
+}
+
+static inline void clear(struct lb_pkt *p)
+{
 	p->kind = LB_PKT_OTHER;
 	p->proto = 0;
 	p->tcp_flags = 0;
@@ -383,20 +410,31 @@ void lb_parse(struct lb_pkt *p)
 	p->quote_l4_off = 0;
 	p->quote_end = 0;
 	p->ip_len = 0;
+	p->tags = 0;
 	p->key.is_v6 = false;
 	p->verdict = LB_VERDICT_CONTINUE;
+}
+
+void lb_parse(struct lb_pkt *p)
+{
+	rte_be16_t type;
+
+	clear(p);
 	if (unlikely(p->len < LB_ETH_BYTES)) {
 		lb_pkt_drop(p, LB_COUNT_drop_truncated);
 		return;
 	}
 	/* Offsets are 16 bits wide. */
-	if (unlikely(p->len > UINT16_MAX)) {
+	if (unlikely(p->len + p->rest > UINT16_MAX ||
+		     (p->rest != 0 && p->len < LB_CONTIGUOUS_MIN))) {
 		lb_pkt_drop(p, LB_COUNT_drop_too_large);
 		return;
 	}
 	type = lb_load_be16(p->data + 12);
 	if (likely(type == RTE_BE16(RTE_ETHER_TYPE_IPV4)))
-		parse_ipv4(p);
+		parse_ipv4(p, LB_ETH_BYTES);
 	else if (type == RTE_BE16(RTE_ETHER_TYPE_IPV6))
 		parse_ipv6(p);
+	else
+		parse_tagged(p, type);
 }

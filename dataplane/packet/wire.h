@@ -20,6 +20,7 @@
 #define LB_IPV4_BYTES 20u
 #define LB_IPV6_BYTES 40u
 #define LB_TCP_BYTES 20u
+#define LB_TCP_BYTES_MAX 60u
 #define LB_UDP_BYTES 8u
 #define LB_ICMP_BYTES 8u
 

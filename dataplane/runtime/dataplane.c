@@ -24,6 +24,7 @@ struct lb_dataplane {
 	struct lb_eal eal;
 	bool is_eal_running;
 	struct lb_port ports[LB_IFACES_MAX];
+	uint32_t port_of[LB_IFACES_MAX]; /* index into ports, by interface */
 	uint32_t n_ports;
 	uint64_t seed;
 	uint64_t start_tsc;
@@ -50,6 +51,26 @@ static int settle_seed(struct lb_dataplane *dp, const struct lb_dataplane_params
 	return 0;
 }
 
+/* The first interface of a device has the port; the others' stay empty. */
+static uint32_t find_port(const struct lb_dataplane_params *params, uint32_t iface)
+{
+	uint32_t port = 0;
+
+	while (port < iface && strcmp(params->ports[port].device, params->ports[iface].device) != 0)
+		port++;
+	return port;
+}
+
+static struct lb_dataplane_port widest(const struct lb_dataplane_params *params, uint32_t port)
+{
+	struct lb_dataplane_port cfg = params->ports[port];
+
+	for (uint32_t i = port + 1; i < params->n_ports; i++)
+		if (find_port(params, i) == port && params->ports[i].mtu > cfg.mtu)
+			cfg.mtu = params->ports[i].mtu;
+	return cfg;
+}
+
 static int plan_ports(struct lb_dataplane *dp, const struct lb_dataplane_params *params,
 		      uint32_t n_workers, struct lb_error *err)
 {
@@ -61,7 +82,11 @@ static int plan_ports(struct lb_dataplane *dp, const struct lb_dataplane_params 
 				    "%zu interfaces; up to %u are served", params->n_ports,
 				    LB_IFACES_MAX);
 	for (uint32_t i = 0; i < params->n_ports && rc == 0; i++) {
-		rc = lb_port_plan(&dp->ports[i], &params->ports[i], i, n_workers, err);
+		struct lb_dataplane_port cfg = widest(params, i);
+
+		dp->port_of[i] = find_port(params, i);
+		if (dp->port_of[i] == i)
+			rc = lb_port_plan(&dp->ports[i], &cfg, i, n_workers, err);
 		if (rc == 0)
 			dp->n_ports++;
 	}
@@ -85,7 +110,7 @@ static int boot_eal(struct lb_dataplane *dp, const struct lb_dataplane_params *p
 
 	for (uint32_t i = 0; i < dp->n_ports; i++) {
 		bytes += lb_port_pool_bytes(&dp->ports[i]);
-		if (lb_port_pci(&dp->ports[i]) != NULL)
+		if (dp->port_of[i] == i && lb_port_pci(&dp->ports[i]) != NULL)
 			pci[req.n_pci++] = lb_port_pci(&dp->ports[i]);
 	}
 	req.memory_mib = EAL_OWN_MIB + (uint32_t)(bytes >> 20) + 1;
@@ -113,6 +138,8 @@ static int open_ports(struct lb_dataplane *dp, bool is_auto, struct lb_error *er
 		struct lb_port *port = &dp->ports[i];
 		uint32_t max;
 
+		if (dp->port_of[i] != i)
+			continue;
 		rc = lb_port_open(port, err);
 		if (rc != 0)
 			return rc;
@@ -209,7 +236,8 @@ static int start_ports(struct lb_dataplane *dp, struct lb_error *err)
 	int rc = 0;
 
 	for (uint32_t i = 0; i < dp->n_ports && rc == 0; i++)
-		rc = lb_port_start(&dp->ports[i], dp->n_workers, err);
+		if (dp->port_of[i] == i)
+			rc = lb_port_start(&dp->ports[i], dp->n_workers, err);
 	return rc;
 }
 
@@ -386,19 +414,20 @@ uint64_t lb_dataplane_records_live(const struct lb_dataplane *dp)
 
 int lb_dataplane_port_info(const struct lb_dataplane *dp, uint32_t iface, struct lb_port_info *out)
 {
+	const struct lb_port *port;
 	int rc;
 
 	if (iface >= dp->n_ports)
 		return -EINVAL;
-	rc = lb_port_info(&dp->ports[iface], out);
+	port = &dp->ports[dp->port_of[iface]];
+	rc = lb_port_info(port, out);
 	if (rc != 0)
 		return rc;
-	lb_port_describe_replies(&dp->ports[iface], dp->n_workers, out->replies,
-				 sizeof(out->replies));
+	lb_port_describe_replies(port, dp->n_workers, out->replies, sizeof(out->replies));
 	return 0;
 }
 
-size_t lb_dataplane_punt_read(struct lb_dataplane *dp, uint32_t *iface, uint8_t *frame, size_t size)
+size_t lb_dataplane_punt_read(struct lb_dataplane *dp, uint32_t *port, uint8_t *frame, size_t size)
 {
 	uint32_t room = size < LB_FRAME_MAX ? (uint32_t)size : LB_FRAME_MAX, len;
 
@@ -406,7 +435,7 @@ size_t lb_dataplane_punt_read(struct lb_dataplane *dp, uint32_t *iface, uint8_t 
 		struct lb_worker *w = dp->workers[dp->punt_next];
 
 		dp->punt_next = (dp->punt_next + 1) % dp->n_workers;
-		if (lb_byte_ring_get(w->punt, iface, frame, room, &len))
+		if (lb_byte_ring_get(w->punt, port, frame, room, &len))
 			return len;
 	}
 	return 0;
@@ -416,5 +445,7 @@ int lb_dataplane_inject(struct lb_dataplane *dp, uint32_t iface, const uint8_t *
 {
 	if (iface >= dp->n_ports || len == 0 || len > LB_FRAME_MAX)
 		return -EINVAL;
-	return lb_byte_ring_put(dp->workers[0]->inject, iface, frame, (uint32_t)len) ? 0 : -ENOBUFS;
+	return lb_byte_ring_put(dp->workers[0]->inject, dp->port_of[iface], frame, (uint32_t)len)
+		       ? 0
+		       : -ENOBUFS;
 }

@@ -17,7 +17,7 @@
 
 #include "packet/packet.h"
 
-static inline bool lb_view_make(struct rte_mbuf *m, uint8_t iface, struct lb_pkt *p)
+static inline bool lb_view_make(struct rte_mbuf *m, uint8_t port, struct lb_pkt *p)
 {
 	if (m->nb_segs > 1 && rte_pktmbuf_linearize(m) != 0)
 		return false;
@@ -25,7 +25,8 @@ static inline bool lb_view_make(struct rte_mbuf *m, uint8_t iface, struct lb_pkt
 	p->len = m->data_len;
 	p->headroom = rte_pktmbuf_headroom(m);
 	p->tailroom = rte_pktmbuf_tailroom(m);
-	p->iface = iface;
+	p->rest = 0;
+	p->port = port;
 	p->is_handed = false;
 	return true;
 }

@@ -18,7 +18,7 @@
 #define RING_DESCS 1024u
 #define PAGE_BYTES 4096u
 #define DATA_ROOM ((uint32_t)RTE_MBUF_DEFAULT_BUF_SIZE)
-#define LINK_BYTES 22u /* Ethernet head, one VLAN tag, check sum */
+#define LINK_BYTES 26u /* Ethernet head, two VLAN tags, check sum */
 
 /* AF_XDP: the kernel leaves 256 bytes before each frame, and a frame with mempool and mbuf heads
  * fits a page. A queue may have 2048 mbufs waiting to be filled, as many waiting to be sent and as
@@ -89,7 +89,10 @@ int lb_port_plan(struct lb_port *port, const struct lb_dataplane_port *cfg, uint
 	snprintf(port->device, sizeof(port->device), "%s", cfg->device);
 	snprintf(port->where, sizeof(port->where), "/node/interfaces/%u/device", idx);
 	port->idx = idx;
-	port->data_room = (uint16_t)DATA_ROOM;
+	port->mtu = cfg->mtu;
+	port->data_room = (uint16_t)RTE_MAX(
+		DATA_ROOM, RTE_ALIGN_CEIL(RTE_PKTMBUF_HEADROOM + cfg->mtu + LINK_BYTES,
+					  (uint32_t)RTE_CACHE_LINE_SIZE));
 	port->n_ethdevs_wanted = 1;
 	if (strncmp(port->device, "af_xdp:", 7) == 0) {
 		port->kind = LB_PORT_AF_XDP;
@@ -118,8 +121,11 @@ const char *lb_port_pci(const struct lb_port *port)
 
 uint64_t lb_port_pool_bytes(const struct lb_port *port)
 {
+	uint32_t mbuf_bytes = (uint32_t)sizeof(struct rte_mbuf) + MBUF_HEADS_BYTES +
+			      port->data_room;
+
 	/* Without huge pages the pool lets no mbuf cross a page, and two do not fit one. */
-	return (uint64_t)port->n_mbufs * PAGE_BYTES;
+	return (uint64_t)port->n_mbufs * RTE_MAX(PAGE_BYTES, mbuf_bytes);
 }
 
 /* A device that EAL's own arguments made already is used as it is. */
@@ -199,6 +205,20 @@ uint32_t lb_port_tx_max(const struct lb_port *port)
 	return RTE_MIN(info.max_tx_queues, LB_WORKERS_MAX);
 }
 
+/* An AF_XDP netdev has its MTU in the kernel. */
+static int limit_mtu(const struct lb_port *port, const struct rte_eth_dev_info *info,
+		     struct rte_eth_conf *conf, struct lb_error *err)
+{
+	if (port->kind == LB_PORT_AF_XDP || port->mtu == 0)
+		return 0;
+	if (port->mtu > info->max_mtu)
+		return lb_error_set(err, -EINVAL, port->where,
+				    "%s: an mtu of %u is more than the device carries: at most %u",
+				    port->device, port->mtu, info->max_mtu);
+	conf->rxmode.mtu = port->mtu;
+	return 0;
+}
+
 static int configure(struct lb_port *port, uint16_t id, uint16_t n_rx, uint16_t n_tx,
 		     struct lb_error *err)
 {
@@ -216,9 +236,16 @@ static int configure(struct lb_port *port, uint16_t id, uint16_t n_rx, uint16_t 
 						   (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP |
 						    RTE_ETH_RSS_UDP);
 	}
+	rc = limit_mtu(port, &info, &conf, err);
+	if (rc != 0)
+		return rc;
 	rc = rte_eth_dev_configure(id, n_rx, n_tx, &conf);
 	if (rc != 0)
-		return complain(port, rc, "the device refuses this number of queues", err);
+		return complain(port, rc,
+				port->mtu != 0 ? "the device refuses this number of queues or the "
+						 "interface's mtu"
+					       : "the device refuses this number of queues",
+				err);
 	n_rxd = port->kind == LB_PORT_AF_XDP ? XSK_DESCS : RING_DESCS;
 	n_txd = n_rxd;
 	rte_eth_dev_adjust_nb_rx_tx_desc(id, &n_rxd, &n_txd);

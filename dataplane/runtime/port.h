@@ -47,6 +47,7 @@ struct lb_port {
 	enum lb_port_kind kind;
 	const char *args; /* what follows the kind in `device` */
 
+	uint16_t mtu;       /* wanted; 0: the device's own */
 	uint16_t data_room; /* of an mbuf, headroom included */
 	uint32_t n_mbufs;
 	uint32_t n_ethdevs_wanted; /* AF_XDP: receive queues of the netdev; else 1 */

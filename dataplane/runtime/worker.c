@@ -32,7 +32,7 @@ void lb_worker_assign_queues(struct lb_worker *w)
 			w->queues[w->n_queues++] = (struct lb_worker_queue){
 				.ethdev = w->ports[p].rx[q].ethdev,
 				.queue = w->ports[p].rx[q].queue,
-				.iface = (uint8_t)p,
+				.port = (uint8_t)p,
 			};
 }
 
@@ -43,10 +43,10 @@ static void free_done(struct lb_worker *w)
 	w->n_done = 0;
 }
 
-static void queue_for_tx(struct lb_worker *w, uint32_t iface, struct rte_mbuf *m)
+static void queue_for_tx(struct lb_worker *w, uint32_t port, struct rte_mbuf *m)
 {
-	assert(iface < w->n_ports && w->idx < w->ports[iface].n_tx);
-	w->tx[iface][w->n_tx[iface]++] = m;
+	assert(port < w->n_ports && w->idx < w->ports[port].n_tx);
+	w->tx[port][w->n_tx[port]++] = m;
 }
 
 static void transmit(struct lb_worker *w)
@@ -71,14 +71,14 @@ static void punt(struct lb_worker *w, const struct lb_pkt *p)
 {
 	if (p->len > LB_FRAME_MAX)
 		lb_pipeline_uncount(w->pipeline, LB_COUNT_punted, LB_COUNT_drop_too_large);
-	else if (!lb_byte_ring_put(w->punt, p->iface, p->data, p->len))
+	else if (!lb_byte_ring_put(w->punt, p->port, p->data, p->len))
 		lb_pipeline_uncount(w->pipeline, LB_COUNT_punted, LB_COUNT_drop_punt_full);
 }
 
 /* The owner gets the packet as it came; what its ring refuses stays with us. */
 static bool hand_over(struct lb_worker *w, const struct lb_pkt *p, struct rte_mbuf *m)
 {
-	struct lb_handed handed = {.mbuf = m, .iface = p->iface};
+	struct lb_handed handed = {.mbuf = m, .port = p->port};
 
 	assert(p->owner < w->n_workers && p->owner != w->idx);
 	if (lb_spsc_push(w->hand_out[p->owner], &handed, 1) == 1)
@@ -89,13 +89,13 @@ static bool hand_over(struct lb_worker *w, const struct lb_pkt *p, struct rte_mb
 }
 
 /* Out by this port: by our own queue, or through the ring to the worker that has one for us. */
-static void send_out(struct lb_worker *w, uint32_t iface, struct rte_mbuf *m)
+static void send_out(struct lb_worker *w, uint32_t port, struct rte_mbuf *m)
 {
-	uint32_t sender = lb_port_sender(&w->ports[iface], w->idx);
-	struct lb_handed handed = {.mbuf = m, .iface = iface, .is_finished = 1};
+	uint32_t sender = lb_port_sender(&w->ports[port], w->idx);
+	struct lb_handed handed = {.mbuf = m, .port = port, .is_finished = 1};
 
 	if (sender == w->idx) {
-		queue_for_tx(w, iface, m);
+		queue_for_tx(w, port, m);
 		return;
 	}
 	if (lb_spsc_push(w->hand_out[sender], &handed, 1) == 1) {
@@ -116,7 +116,7 @@ static void commit(struct lb_worker *w)
 		switch ((enum lb_verdict)p->verdict) {
 		case LB_VERDICT_TX:
 			lb_view_commit(p, m);
-			send_out(w, p->out_iface, m);
+			send_out(w, p->out_port, m);
 			continue;
 		case LB_VERDICT_HAND_OVER:
 			if (hand_over(w, p, m))
@@ -134,11 +134,11 @@ static void commit(struct lb_worker *w)
 	free_done(w);
 }
 
-static void add_to_burst(struct lb_worker *w, struct rte_mbuf *m, uint8_t iface)
+static void add_to_burst(struct lb_worker *w, struct rte_mbuf *m, uint8_t port)
 {
 	struct lb_burst *b = &w->burst;
 
-	if (lb_view_make(m, iface, &b->pkt[b->n])) {
+	if (lb_view_make(m, port, &b->pkt[b->n])) {
 		w->mbufs[b->n++] = m;
 		return;
 	}
@@ -156,7 +156,7 @@ static uint32_t serve_queue(struct lb_worker *w, const struct lb_worker_queue *q
 		return 0;
 	w->burst.n = 0;
 	for (uint32_t i = 0; i < n; i++)
-		add_to_burst(w, rx[i], q->iface);
+		add_to_burst(w, rx[i], q->port);
 	lb_pipeline_run(w->pipeline, &w->burst, w->now_ms);
 	commit(w);
 	return n;
@@ -172,10 +172,10 @@ static uint32_t serve_hand_in(struct lb_worker *w, struct lb_spsc_ring *ring)
 	w->burst.n = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		if (handed[i].is_finished) {
-			queue_for_tx(w, handed[i].iface, handed[i].mbuf);
+			queue_for_tx(w, handed[i].port, handed[i].mbuf);
 			n_finished++;
 		} else {
-			add_to_burst(w, handed[i].mbuf, (uint8_t)handed[i].iface);
+			add_to_burst(w, handed[i].mbuf, (uint8_t)handed[i].port);
 		}
 	}
 	for (uint32_t i = 0; i < w->burst.n; i++)
@@ -256,10 +256,10 @@ static void ask_for_next_hops(struct lb_worker *w)
 static uint32_t take_injected(struct lb_worker *w)
 {
 	uint8_t frame[LB_FRAME_MAX];
-	uint32_t n = 0, iface, len;
+	uint32_t n = 0, port, len;
 
-	while (n < INJECT_MAX && lb_byte_ring_get(w->inject, &iface, frame, sizeof(frame), &len)) {
-		struct rte_mbuf *m = rte_pktmbuf_alloc(w->ports[iface].pool);
+	while (n < INJECT_MAX && lb_byte_ring_get(w->inject, &port, frame, sizeof(frame), &len)) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(w->ports[port].pool);
 		char *room = m == NULL ? NULL : rte_pktmbuf_append(m, (uint16_t)len);
 
 		n++;
@@ -267,7 +267,7 @@ static uint32_t take_injected(struct lb_worker *w)
 		if (room != NULL) {
 			memcpy(room, frame, len);
 			lb_pipeline_count(w->pipeline, LB_COUNT_tx, 1);
-			queue_for_tx(w, iface, m);
+			queue_for_tx(w, port, m);
 			continue;
 		}
 		lb_pipeline_count(w->pipeline,

@@ -32,7 +32,7 @@ struct rte_mbuf;
  * of a hand-over ring. */
 struct lb_handed {
 	struct rte_mbuf *mbuf;
-	uint32_t iface; /* where it came in; finished: where it leaves */
+	uint32_t port; /* where it came in; finished: where it leaves */
 	uint32_t is_finished;
 };
 
@@ -43,7 +43,7 @@ struct lb_handed {
 struct lb_worker_queue {
 	uint16_t ethdev;
 	uint16_t queue;
-	uint8_t iface;
+	uint8_t port;
 };
 
 struct lb_worker {
@@ -53,7 +53,8 @@ struct lb_worker {
 	struct lb_pipeline *pipeline;
 	size_t block_bytes; /* of the mapping that holds all of it */
 	uint32_t n_connections;
-	const struct lb_port *ports; /* index = interface */
+	const struct lb_port
+		*ports; /* by interface; the second of one device has none of its own */
 	uint32_t n_ports;
 	struct lb_mailbox mailbox;
 	struct lb_byte_ring *punt;   /* to control */
@@ -80,7 +81,7 @@ struct lb_worker {
 	uint32_t n_done;
 	struct rte_mbuf *done[LB_BURST_MAX]; /* to be freed */
 	uint16_t n_tx[LB_IFACES_MAX];
-	struct rte_mbuf *tx[LB_IFACES_MAX][LB_BURST_MAX]; /* to be sent by this interface */
+	struct rte_mbuf *tx[LB_IFACES_MAX][LB_BURST_MAX]; /* to be sent by this port */
 };
 
 /* Queue i of each port belongs to worker i % n_workers; ports are started. */

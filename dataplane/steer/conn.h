@@ -22,6 +22,7 @@
 #include "packet/key.h"
 #include "packet/packet.h"
 #include "steer/conn_table.h"
+#include "steer/iface.h"
 #include "steer/nat_addr_set.h"
 #include "steer/nat_source.h"
 #include "steer/next_hop.h"
@@ -81,7 +82,7 @@ struct lb_steer {
 	const struct lb_nat_source **nat_sources; /* LB_NAT_SOURCES_MAX */
 	struct lb_nat_cursor *nat_cursors;        /* LB_NAT_SOURCES_MAX * 2, v4 then v6 */
 	struct lb_addr *nat_addrs;                /* by id, LB_NAT_ADDR_IDS_MAX + 1 */
-	struct lb_iface ifaces[LB_IFACES_MAX];
+	struct lb_ifaces ifaces;
 	struct lb_traffic_cell *service_traffic; /* LB_SERVICES_MAX */
 	struct lb_traffic_cell *real_traffic;    /* LB_REALS_MAX */
 	uint64_t *counters;                      /* LB_COUNTER_N */

@@ -45,6 +45,9 @@ struct lb_cfg_interface {
 	char name[LB_NAME_MAX];
 	char device[LB_DEVICE_MAX]; /* af_xdp:IFNAME, vdev:STRING or a PCI address */
 	char twin[LB_NETDEV_MAX];   /* its netdev, made by us; empty: none, or af_xdp has one */
+	uint32_t port;		     /* index of the first interface with this device */
+	uint32_t tags;		     /* lb/vlan.h; 0: untagged */
+	uint16_t mtu;		     /* 0: the device's own */
 	struct lb_prefix addresses[LB_CFG_IFACE_ADDRS_MAX];
 	uint32_t n_addresses;
 	struct lb_addr gateway;	     /* all zero: none */

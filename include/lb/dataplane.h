@@ -30,10 +30,11 @@ struct lb_dataplane_port {
 	char name[LB_NAME_MAX];	    /* interface name of the configuration, for reports */
 	char device[LB_DEVICE_MAX]; /* as configured: af_xdp:IFNAME, vdev:STRING, PCI address. The
 				       XDP program of an af_xdp port is already attached */
+	uint16_t mtu;		    /* 0: the device's own */
 };
 
 struct lb_dataplane_params {
-	const struct lb_dataplane_port *ports; /* index = interface index */
+	const struct lb_dataplane_port *ports; /* index = interface index; of one device several */
 	size_t n_ports;
 	const uint32_t *worker_cores; /* n_workers = 0: every core but the control thread's */
 	size_t n_workers;
@@ -132,11 +133,12 @@ int lb_dataplane_port_info(const struct lb_dataplane *dp, uint32_t iface,
 			   struct lb_port_info *out);
 
 /* Next frame that a worker wants the kernel to have: copies at most `size` bytes, returns the
- * frame's whole length, 0 when there is none now. */
-size_t lb_dataplane_punt_read(struct lb_dataplane *dp, uint32_t *iface, uint8_t *frame,
+ * frame's whole length, 0 when there is none now. `port`: the first interface of the device. */
+size_t lb_dataplane_punt_read(struct lb_dataplane *dp, uint32_t *port, uint8_t *frame,
 			      size_t size);
 
-/* Gives a frame from the kernel to worker 0 for transmission. -ENOBUFS: ring full, not taken. */
+/* Gives a frame from the kernel to worker 0 for transmission, with the tags that it has.
+ * -ENOBUFS: ring full, not taken. */
 int lb_dataplane_inject(struct lb_dataplane *dp, uint32_t iface, const uint8_t *frame, size_t len);
 
 #endif

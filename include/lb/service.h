@@ -168,7 +168,9 @@ struct lb_nat_source {
 
 struct lb_iface {
 	uint8_t mac[6];
-	uint16_t mtu;			/* of IP packets; 0: not known, not checked */
+	uint8_t port;	   /* index of the first interface of the same device */
+	uint16_t mtu;	   /* of IP packets; 0: not known, not checked */
+	uint32_t tags;	   /* of its frames, lb/vlan.h; 0: untagged */
 	struct lb_addr tunnel_source[2]; /* of IPv4 and of IPv6 tunnels; all zero: none */
 };
 

@@ -197,7 +197,8 @@ void bench_view(const struct bench_world *w, uint32_t i, struct lb_pkt *p)
 	p->len = w->shape.is_v6 ? 74 : 60;
 	p->headroom = BENCH_HEADROOM;
 	p->tailroom = BENCH_BUFFER_BYTES - BENCH_HEADROOM - p->len;
-	p->iface = 0;
+	p->rest = 0;
+	p->port = 0;
 }
 
 static void run_one(struct bench_world *w, const struct lb_key *key, uint8_t flags,

@@ -219,6 +219,7 @@ def punted():
     to_ballast(IPv6(src=who6.address, dst=VIP[6]) /
                IPv6ExtHdrRouting(addresses=['2001:db8::77'], segleft=1) / tcp.copy())
     to_ballast(Dot1Q(vlan=5) / packet(who4.address, VIP[4], tcp.copy()))
+    case.expect(vlan_unknown=1)
     case.punted(raw(Ether(src=GATEWAY_MAC, dst='01:80:c2:00:00:0e', type=0x88cc) / Raw(bytes(46))))
     case.punted(raw(Ether(src=GATEWAY_MAC, dst='01:80:c2:00:00:00', type=38) / Raw(bytes(46))))
     return case

@@ -27,6 +27,7 @@ share/doc/ballast/examples/nat.json
 share/doc/ballast/examples/pci.json
 share/doc/ballast/examples/udp.json
 share/doc/ballast/examples/vdev.json
+share/doc/ballast/examples/vlan.json
 share/doc/ballast/packet-walk.md
 share/man/man1/ballast_replay.1
 share/man/man1/ballastctl.1

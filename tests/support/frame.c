@@ -117,8 +117,13 @@ void frame_ethertype(struct frame *f, uint16_t type)
 
 void frame_vlan(struct frame *f, uint16_t id)
 {
-	frame_ethertype(f, TYPE_VLAN);
-	frame_put16(f, grow(f, 4), id);
+	frame_tag(f, TYPE_VLAN, id);
+}
+
+void frame_tag(struct frame *f, uint16_t type, uint16_t tag)
+{
+	frame_ethertype(f, type);
+	frame_put16(f, grow(f, 4), tag);
 }
 
 static struct lb_addr address(const char *text, bool is_v6)
@@ -489,13 +494,18 @@ static const char *judge_ip(const uint8_t *ip, uint32_t have, bool is_quote)
 	return why != NULL && is_quote ? "quoted packet's transport checksum wrong" : why;
 }
 
+static bool is_tag(uint16_t type)
+{
+	return type == TYPE_VLAN || type == 0x88a8 || type == 0x9100;
+}
+
 const char *frame_verify(const uint8_t *bytes, uint32_t len)
 {
 	uint32_t off = ETH_BYTES;
 
 	if (len < ETH_BYTES)
 		return "no Ethernet header";
-	while (get16(bytes + off - 2) == TYPE_VLAN && len >= off + 4)
+	while (is_tag(get16(bytes + off - 2)) && len >= off + 4)
 		off += 4;
 	if (get16(bytes + off - 2) != TYPE_IPV4 && get16(bytes + off - 2) != TYPE_IPV6)
 		return NULL;

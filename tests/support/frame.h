@@ -46,6 +46,8 @@ void frame_eth_macs(struct frame *f, const uint8_t dst[6], const uint8_t src[6])
 /* A type for what the builder has no word for; the bytes follow by frame_bytes(). */
 void frame_ethertype(struct frame *f, uint16_t type);
 void frame_vlan(struct frame *f, uint16_t id);
+/* Any tag: its type, and priority and id as they stand in it. */
+void frame_tag(struct frame *f, uint16_t type, uint16_t tag);
 
 /* TTL or hop limit 64. */
 void frame_ipv4(struct frame *f, const char *src, const char *dst);

@@ -298,6 +298,84 @@ static void vlan4(struct frame *f)
 	tcp(f);
 }
 
+/* A tag that carries a priority only. */
+static void priority6_udp(struct frame *f)
+{
+	frame_eth(f);
+	frame_tag(f, 0x8100, 5 << 13);
+	frame_ipv6(f, SHAPE_CLIENT6, SHAPE_VIP6);
+	udp(f);
+}
+
+static void qinq4_udp(struct frame *f)
+{
+	frame_eth(f);
+	frame_tag(f, 0x88a8, 3 << 13 | 200);
+	frame_vlan(f, 7);
+	frame_ipv4(f, SHAPE_CLIENT4, SHAPE_VIP4);
+	frame_ipv4_options(f, 8);
+	udp(f);
+}
+
+static void qinq6(struct frame *f)
+{
+	frame_eth(f);
+	frame_tag(f, 0x9100, 200);
+	frame_vlan(f, 4094);
+	frame_ipv6(f, SHAPE_CLIENT6, SHAPE_VIP6);
+	frame_ipv6_extension(f, IPPROTO_DSTOPTS, 16);
+	tcp(f);
+}
+
+static void qinq4_icmp(struct frame *f)
+{
+	struct frame quoted;
+
+	tcp4(&quoted);
+	frame_eth(f);
+	frame_tag(f, 0x88a8, 200);
+	frame_vlan(f, 7);
+	frame_ipv4(f, SHAPE_ROUTER4, SHAPE_CLIENT4);
+	frame_icmp(f, FRAME_ICMP4_UNREACHABLE, 1, 0);
+	frame_quote(f, &quoted, UINT32_MAX);
+	frame_finish(f);
+}
+
+static void vlan6_first_fragment(struct frame *f)
+{
+	frame_eth(f);
+	frame_vlan(f, 7);
+	frame_ipv6(f, SHAPE_CLIENT6, SHAPE_VIP6);
+	frame_ipv6_fragment(f, 0, true);
+	udp(f);
+}
+
+static void three_tags(struct frame *f)
+{
+	frame_eth(f);
+	frame_tag(f, 0x88a8, 1);
+	frame_tag(f, 0x88a8, 2);
+	frame_vlan(f, 3);
+	frame_ipv4(f, SHAPE_CLIENT4, SHAPE_VIP4);
+	tcp(f);
+}
+
+static void vlan_arp(struct frame *f)
+{
+	frame_eth(f);
+	frame_vlan(f, 7);
+	frame_ethertype(f, 0x0806);
+	frame_fill(f, 28);
+}
+
+/* IEEE 802.3: a length where others have their type; spanning tree speaks like this. */
+static void length(struct frame *f)
+{
+	frame_eth(f);
+	frame_ethertype(f, 38);
+	frame_fill(f, 46);
+}
+
 static void gre4(struct frame *f)
 {
 	shape_ip(f, false);
@@ -348,7 +426,15 @@ const struct shape shapes[] = {
 	{"echo4", echo4, LB_PKT_OTHER, 0},
 	{"echo6", echo6, LB_PKT_OTHER, 0},
 	{"arp", arp, LB_PKT_OTHER, 0},
-	{"vlan4", vlan4, LB_PKT_OTHER, 0},
+	{"vlan4", vlan4, LB_PKT_FLOW, IPPROTO_TCP},
+	{"priority6_udp", priority6_udp, LB_PKT_FLOW, IPPROTO_UDP},
+	{"qinq4_udp", qinq4_udp, LB_PKT_FLOW, IPPROTO_UDP},
+	{"qinq6", qinq6, LB_PKT_FLOW, IPPROTO_TCP},
+	{"qinq4_icmp", qinq4_icmp, LB_PKT_ICMP_ERROR, IPPROTO_TCP},
+	{"vlan6_first_fragment", vlan6_first_fragment, LB_PKT_FRAGMENT, IPPROTO_UDP},
+	{"three_tags", three_tags, LB_PKT_OTHER, 0},
+	{"vlan_arp", vlan_arp, LB_PKT_OTHER, 0},
+	{"length", length, LB_PKT_OTHER, 0},
 	{"gre4", gre4, LB_PKT_OTHER, 0},
 	{"waypoint6", waypoint6, LB_PKT_OTHER, 0},
 };

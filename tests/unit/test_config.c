@@ -11,6 +11,7 @@
 
 #include "config/config_load.h"
 #include "config/schema.h"
+#include "lb/vlan.h"
 
 #define FILES_MIN 6
 #define BAD_FILES_MIN 30
@@ -170,8 +171,13 @@ Test(config, everything_in_the_full_example_arrives)
 	const struct lb_cfg_pool *cas = &cfg->pools[outlook->pool];
 	char text[LB_ADDR_TEXT_MAX];
 
-	cr_assert_eq(node->n_interfaces, 3);
-	cr_expect_str_eq(node->interfaces[2].device,
+	cr_assert_eq(node->n_interfaces, 4);
+	cr_expect_eq(node->interfaces[1].mtu, 9000);
+	cr_expect_eq(node->interfaces[1].tags, 0);
+	cr_expect_eq(node->interfaces[2].port, 1);
+	cr_expect_eq(node->interfaces[2].tags,
+		     (LB_VLAN_88A8 << 12 | 200u) << 16 | LB_VLAN_8100 << 12 | 100);
+	cr_expect_str_eq(node->interfaces[3].device,
 			 "vdev:net_pcap0,rx_pcap=in.pcap,tx_pcap=out.pcap");
 	cr_expect_eq(node->interfaces[0].n_addresses, 2);
 	cr_expect_eq(node->interfaces[0].addresses[1].len, 64);

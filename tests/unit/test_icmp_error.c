@@ -43,7 +43,8 @@ static void expect_answer(const struct frame *f, const struct lb_pkt *p, const s
 	cr_expect_eq(anew.l4_off, p->l4_off, "case %s", name);
 	cr_expect_eq(anew.ip_len, p->ip_len, "case %s", name);
 	cr_expect_eq(anew.proto, p->proto, "case %s", name);
-	cr_expect_eq(p->len, 14u + p->ip_len, "case %s: padding", name);
+	cr_expect_eq(p->len, anew.l3_off + p->ip_len, "case %s: padding", name);
+	cr_expect_eq(anew.tags, p->tags, "case %s: tags", name);
 	cr_expect_eq(p->data[anew.l3_off + (f->is_v6 ? 7 : 8)], 64, "case %s", name);
 }
 
@@ -109,7 +110,7 @@ Test(icmp_error, resets_carry_the_numbers_that_the_sender_believes)
 static void expect_from_vip_to_client(const struct lb_pkt *p, const char *name)
 {
 	struct lb_addr client, from = vip(p->key.is_v6);
-	const uint8_t *ip = p->data + 14;
+	const uint8_t *ip = p->data + p->l3_off;
 
 	lb_addr_parse(p->key.is_v6 ? SHAPE_CLIENT6 : SHAPE_CLIENT4, &client);
 	if (p->key.is_v6) {
@@ -178,11 +179,11 @@ static void check_error(const struct shape *shape, size_t e, uint32_t headroom)
 	expect_answer(&f, &p, &before, shape->name);
 	expect_from_vip_to_client(&p, shape->name);
 	n_header = f.is_v6 ? 40 : 20;
-	cr_expect_eq(lb_load_u16(p.data + 14 + n_header),
+	cr_expect_eq(lb_load_u16(p.data + p.l3_off + n_header),
 		     f.is_v6 ? errors[e].words6 : errors[e].words4);
-	cr_expect_eq(lb_load_u32(p.data + 14 + n_header + 4), 0);
-	cr_expect_arr_eq(p.data + 14 + n_header + 8, frame_at(&before, 14), p.ip_len - n_header - 8,
-			 "case %s: quote", shape->name);
+	cr_expect_eq(lb_load_u32(p.data + p.l3_off + n_header + 4), 0);
+	cr_expect_arr_eq(p.data + p.l3_off + n_header + 8, frame_at(&before, before.l3_off),
+			 p.ip_len - n_header - 8, "case %s: quote", shape->name);
 	cr_expect_eq(p.proto, f.is_v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
 }
 

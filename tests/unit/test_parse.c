@@ -112,12 +112,12 @@ Test(parse, a_frame_cut_anywhere_is_dropped_as_truncated)
 
 		shapes[i].build(&f);
 		whole = parse_exact(&f, f.len);
-		type = frame_get16(&f, 12);
+		type = frame_get16(&f, whole.l3_off - 2u);
 		for (uint32_t n = 0; n < f.len; n++) {
 			struct lb_pkt p = parse_exact(&f, n);
 			bool is_ip = type == 0x0800 || type == 0x86dd;
 
-			if (n >= 14 && (!is_ip || n >= 14u + whole.ip_len)) {
+			if (n >= whole.l3_off && (!is_ip || n >= whole.l3_off + whole.ip_len)) {
 				cr_expect_eq(p.verdict, LB_VERDICT_CONTINUE, "case %s cut to %u",
 					     shapes[i].name, n);
 				continue;

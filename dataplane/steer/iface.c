@@ -1,0 +1,24 @@
+#include "steer/iface.h"
+
+#include "lb/vlan.h"
+
+void lb_ifaces_set(struct lb_ifaces *ifaces, uint32_t idx, const struct lb_iface *iface)
+{
+	ifaces->of[idx] = *iface;
+	if (idx >= ifaces->n)
+		ifaces->n = idx + 1;
+	ifaces->tagged_ports = 0;
+	for (uint32_t i = 0; i < ifaces->n; i++)
+		if (ifaces->of[i].tags != 0)
+			ifaces->tagged_ports |= 1u << ifaces->of[i].port;
+}
+
+uint8_t lb_ifaces_find(const struct lb_ifaces *ifaces, uint8_t port, uint32_t tags)
+{
+	uint32_t named = lb_vlan_named(tags);
+
+	for (uint32_t i = 0; i < ifaces->n; i++)
+		if (ifaces->of[i].port == port && ifaces->of[i].tags == named)
+			return (uint8_t)i;
+	return LB_IFACE_NONE;
+}

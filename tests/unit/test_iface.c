@@ -1,0 +1,69 @@
+#include <criterion/criterion.h>
+
+#include "lb/vlan.h"
+#include "steer/iface.h"
+
+#define C100 ((uint32_t)LB_VLAN_8100 << 12 | 100u)
+#define S100 ((uint32_t)LB_VLAN_88A8 << 12 | 100u)
+
+/* Port 0 untagged; port 1 untagged, tagged and doubly tagged; port 4 tagged only. */
+static void fill(struct lb_ifaces *ifaces)
+{
+	static const struct lb_iface list[] = {
+		{.port = 0},
+		{.port = 1, .tags = C100},
+		{.port = 1},
+		{.port = 1, .tags = S100 << 16 | C100},
+		{.port = 4, .tags = C100},
+	};
+
+	memset(ifaces, 0, sizeof(*ifaces));
+	for (uint32_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+		lb_ifaces_set(ifaces, i, &list[i]);
+}
+
+Test(iface, a_frame_belongs_to_the_interface_of_its_port_and_tags)
+{
+	uint32_t priority = (uint32_t)LB_VLAN_8100 << 12;
+	const struct {
+		uint8_t port;
+		uint32_t tags;
+		bool must_search;
+		uint8_t found;
+	} cases[] = {
+		{0, 0, false, 0},
+		{0, priority, true, 0},
+		{0, C100, true, LB_IFACE_NONE},
+		{1, 0, true, 2},
+		{1, C100, true, 1},
+		{1, S100, true, LB_IFACE_NONE},
+		{1, C100 + 1, true, LB_IFACE_NONE},
+		{1, S100 << 16 | C100, true, 3},
+		{1, C100 << 16 | S100, true, LB_IFACE_NONE},
+		{4, 0, true, LB_IFACE_NONE},
+		{4, C100, true, 4},
+		{4, priority << 16 | C100, true, 4},
+	};
+	struct lb_ifaces ifaces;
+
+	fill(&ifaces);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		cr_expect_eq(lb_ifaces_must_search(&ifaces, cases[i].port, cases[i].tags),
+			     cases[i].must_search, "case %zu", i);
+		cr_expect_eq(lb_ifaces_find(&ifaces, cases[i].port, cases[i].tags), cases[i].found,
+			     "case %zu: %u", i,
+			     lb_ifaces_find(&ifaces, cases[i].port, cases[i].tags));
+	}
+}
+
+Test(iface, an_interface_without_tags_any_more_needs_no_search)
+{
+	struct lb_iface untagged = {.port = 4};
+	struct lb_ifaces ifaces;
+
+	fill(&ifaces);
+	lb_ifaces_set(&ifaces, 4, &untagged);
+	cr_expect_not(lb_ifaces_must_search(&ifaces, 4, 0));
+	cr_expect_eq(lb_ifaces_find(&ifaces, 4, 0), 4);
+	cr_expect_eq(lb_ifaces_find(&ifaces, 4, C100), LB_IFACE_NONE);
+}

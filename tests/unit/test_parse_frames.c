@@ -1,0 +1,115 @@
+/* What surrounds the IP packet: tags before it, and further buffers behind the first. */
+#include <criterion/criterion.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include "lb/vlan.h"
+#include "packet/parse.h"
+#include "shapes.h"
+
+static const char *drop_name(const struct lb_pkt *p)
+{
+	return p->verdict == LB_VERDICT_DROP ? lb_counter_info[p->drop_reason].name : "no drop";
+}
+
+/* Parses a frame in a heap block of its exact size, so that a read past it is seen. */
+static struct lb_pkt parse_exact(const struct frame *f, uint32_t len)
+{
+	struct lb_pkt p = frame_exact(f, len);
+
+	lb_parse(&p);
+	free(p.data);
+	return p;
+}
+
+Test(parse_frames, tags_are_named_from_the_outside)
+{
+	static const struct {
+		const char *name;
+		uint32_t tags;
+		uint32_t l3_off;
+	} cases[] = {
+		{"tcp4", 0, 14},
+		{"vlan4", LB_VLAN_8100 << 12 | 7, 18},
+		{"priority6_udp", LB_VLAN_8100 << 12, 18},
+		{"qinq4_udp", (LB_VLAN_88A8 << 12 | 200u) << 16 | LB_VLAN_8100 << 12 | 7, 22},
+		{"qinq6", (LB_VLAN_9100 << 12 | 200u) << 16 | LB_VLAN_8100 << 12 | 4094, 22},
+		{"three_tags", (LB_VLAN_88A8 << 12 | 1u) << 16 | LB_VLAN_88A8 << 12 | 2, 22},
+		{"vlan_arp", LB_VLAN_8100 << 12 | 7, 18},
+	};
+
+	for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+		struct frame f;
+		struct lb_pkt p;
+		uint32_t i = 0;
+
+		while (strcmp(shapes[i].name, cases[c].name) != 0)
+			i++;
+		shapes[i].build(&f);
+		p = parse_exact(&f, f.len);
+		cr_expect_eq(p.tags, cases[c].tags, "case %s: %#x", cases[c].name, p.tags);
+		cr_expect_eq(p.l3_off, cases[c].l3_off, "case %s", cases[c].name);
+	}
+}
+
+/* The first buffer ends anywhere behind the least that must stand together: the same is found, and
+ * nothing behind it is read. */
+Test(parse_frames, a_frame_in_several_buffers_is_the_same_frame)
+{
+	for (uint32_t i = 0; i < n_shapes; i++) {
+		struct frame f;
+		struct lb_pkt whole, p;
+
+		shapes[i].build(&f);
+		if (shapes[i].kind == LB_PKT_OTHER || f.len > 1000)
+			continue;
+		frame_fill(&f, 1000);
+		frame_finish(&f);
+		frame_fill(&f, 1000);
+		whole = parse_exact(&f, f.len);
+		for (uint32_t n = LB_CONTIGUOUS_MIN; n < f.len; n += 7) {
+			p = frame_exact(&f, n);
+			p.rest = f.len - n;
+			lb_parse(&p);
+			free(p.data);
+			cr_expect_eq(p.verdict, whole.verdict, "case %s at %u: %s", shapes[i].name,
+				     n, drop_name(&p));
+			cr_expect_eq(p.kind, whole.kind, "case %s at %u", shapes[i].name, n);
+			cr_expect_eq(p.ip_len, whole.ip_len, "case %s at %u", shapes[i].name, n);
+			cr_expect_eq(p.l4_off, whole.l4_off, "case %s at %u", shapes[i].name, n);
+			cr_expect_eq(p.quote_off, whole.quote_off, "case %s", shapes[i].name);
+			cr_expect_leq(p.quote_end, n, "case %s at %u", shapes[i].name, n);
+		}
+	}
+}
+
+Test(parse_frames, too_little_in_the_first_buffer_is_refused)
+{
+	struct frame f;
+	struct lb_pkt p;
+
+	shape_ip(&f, false);
+	frame_udp(&f, SHAPE_SPORT, SHAPE_DPORT);
+	frame_fill(&f, 3000);
+	frame_finish(&f);
+	p = frame_exact(&f, LB_CONTIGUOUS_MIN - 1);
+	p.rest = f.len - p.len;
+	lb_parse(&p);
+	cr_expect_str_eq(drop_name(&p), "drop_too_large");
+	p.rest = 0;
+	lb_parse(&p);
+	cr_expect_str_eq(drop_name(&p), "drop_truncated");
+	free(p.data);
+
+	/* 8 headers that together reach past it. */
+	shape_ip(&f, true);
+	frame_ipv6_extension(&f, IPPROTO_DSTOPTS, 1464);
+	frame_udp(&f, SHAPE_SPORT, SHAPE_DPORT);
+	frame_fill(&f, 1000);
+	frame_finish(&f);
+	p = frame_exact(&f, LB_CONTIGUOUS_MIN);
+	p.rest = f.len - p.len;
+	lb_parse(&p);
+	cr_expect_str_eq(drop_name(&p), "drop_bad_ipv6_extension");
+	free(p.data);
+}
