@@ -115,7 +115,7 @@ static void print_choose(const struct lb_explain *e, const struct lb_pkt *p)
 static void print_deliver(const struct lb_explain *e, const struct lb_pkt *p)
 {
 	const uint8_t *mac = p->data;
-	struct lb_tuple t = {p->new_src, p->new_dst, p->new_sport_be, p->new_dport_be};
+	struct lb_tuple t = tuple_of(lb_forwarding_is_one_way(p->forwarding) ? &p->key : &p->to);
 
 	print_ends(&t);
 	printf(" by %s at %02x:%02x:%02x:%02x:%02x:%02x",

@@ -6,6 +6,7 @@
 #include <assert.h>
 
 #include <rte_branch_prediction.h>
+#include <rte_prefetch.h>
 
 #include "packet/encap.h"
 #include "packet/parse.h"
@@ -14,16 +15,13 @@
 #include "pipeline_state.h"
 #include "steer/service_object.h"
 
-#define PREFETCH_AHEAD 4u /* packets; enough to cover a line from memory while one is parsed */
+#define PREFETCH_AHEAD 8u /* packets; enough to cover a line from memory while one is parsed */
 
-static void keep_live(struct lb_burst *b)
+/* A pass keeps, in order, what it has not ended. */
+static inline void keep_if_live(struct lb_burst *b, uint32_t *n, uint32_t i)
 {
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < b->n_live; i++)
-		if (b->pkt[b->live[i]].verdict == LB_VERDICT_CONTINUE)
-			b->live[n++] = b->live[i];
-	b->n_live = n;
+	b->live[*n] = (uint16_t)i;
+	*n += b->pkt[i].verdict == LB_VERDICT_CONTINUE;
 }
 
 /* --- admit ----------------------------------------------------------------------------------- */
@@ -34,55 +32,39 @@ static bool is_ours(const struct lb_steer *st, const struct lb_addr *addr)
 	       lb_nat_addr_set_has(st->nat_addr_set, addr);
 }
 
-static void admit(const struct lb_steer *st, struct lb_pkt *p)
+/* What is not a whole TCP or UDP packet; the parser may have ended it. False: it has ended. */
+static bool admit_other(const struct lb_steer *st, struct lb_pkt *p)
 {
 	struct lb_addr dst;
 
-	switch ((enum lb_pkt_kind)p->kind) {
-	case LB_PKT_FLOW:
-		break;
-	case LB_PKT_ICMP_ERROR:
+	if (p->verdict != LB_VERDICT_CONTINUE)
+		return false;
+	if (p->kind == LB_PKT_ICMP_ERROR) {
 		/* The error travels against the packet that it quotes, with that one's answers. */
 		p->key = lb_key_reversed(&p->key);
-		break;
-	case LB_PKT_FRAGMENT:
+		return true;
+	}
+	p->verdict = LB_VERDICT_PUNT;
+	if (p->kind == LB_PKT_FRAGMENT) {
 		dst = lb_key_dst(&p->key);
 		if (is_ours(st, &dst))
 			lb_pkt_drop(p, LB_COUNT_drop_fragment);
-		else
-			p->verdict = LB_VERDICT_PUNT;
-		return;
-	case LB_PKT_OTHER:
-		p->verdict = LB_VERDICT_PUNT;
-		return;
 	}
-	p->hash = lb_conn_hash(st->conn_table, &p->key);
-	lb_conn_prefetch(st->conn_table, &p->key, p->hash);
+	return false;
 }
 
-/* A VLAN in which we have no interface is the kernel's, whatever the frame says. */
-static inline void find_iface(struct lb_steer *st, struct lb_pkt *p)
+/* A VLAN in which we have no interface is the kernel's, whatever the frame says: false. */
+static inline bool find_iface(struct lb_steer *st, struct lb_pkt *p)
 {
 	p->iface = p->port;
 	if (likely(!lb_ifaces_must_search(&st->ifaces, p->port, p->tags)))
-		return;
+		return true;
 	p->iface = lb_ifaces_find(&st->ifaces, p->port, p->tags);
 	if (p->iface != LB_IFACE_NONE)
-		return;
+		return true;
 	lb_count(st, LB_COUNT_vlan_unknown);
 	p->verdict = LB_VERDICT_PUNT;
-}
-
-static void clear_decisions(struct lb_pkt *p)
-{
-	p->verdict = LB_VERDICT_CONTINUE;
-	p->is_reply = 0;
-	p->drop_reason = 0;
-	p->next_hop = LB_NEXT_HOP_NONE;
-	p->service = LB_SERVICE_NOT_FOUND;
-	p->real_id = UINT32_MAX;
-	p->conn = NULL;
-	p->is_originated = false;
+	return false;
 }
 
 /* Bytes -> interface, kind, key and hash.
@@ -94,52 +76,66 @@ static void clear_decisions(struct lb_pkt *p)
  * Prefetches            headers of the packets behind; the connection table's bucket */
 static void pass_admit(struct lb_pipeline *pl, struct lb_burst *b)
 {
+	struct lb_steer *st = &pl->steer;
+	uint32_t n_live = 0;
+
 	for (uint32_t i = 0; i < b->n && i < PREFETCH_AHEAD; i++)
-		__builtin_prefetch(b->pkt[i].data);
+		rte_prefetch0(b->pkt[i].data);
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct lb_pkt *p = &b->pkt[i];
 
 		if (i + PREFETCH_AHEAD < b->n)
-			__builtin_prefetch(b->pkt[i + PREFETCH_AHEAD].data);
-		clear_decisions(p);
+			rte_prefetch0(b->pkt[i + PREFETCH_AHEAD].data);
 		lb_parse(p);
-		find_iface(&pl->steer, p);
-		if (p->verdict == LB_VERDICT_CONTINUE)
-			admit(&pl->steer, p);
-		b->live[i] = (uint16_t)i;
+		if (unlikely(!find_iface(st, p)))
+			continue;
+		if (unlikely(p->kind != LB_PKT_FLOW) && !admit_other(st, p))
+			continue;
+		p->hash = lb_conn_hash(st->conn_table, &p->key);
+		lb_conn_prefetch(st->conn_table, &p->key, p->hash);
+		b->live[n_live++] = (uint16_t)i;
 	}
-	b->n_live = b->n;
-	keep_live(b);
+	b->n_live = n_live;
 }
 
 /* --- choose ---------------------------------------------------------------------------------- */
 
-/* First what the entries name, then what that names: each line is on its way before it is read. */
-static void look_up(struct lb_steer *st, struct lb_burst *b)
+/* What an entry names is on its way before it is read. */
+static inline void prefetch_named(const struct lb_steer *st, const struct lb_pkt *p)
 {
+	const struct lb_conn *conn = p->conn;
+
+	rte_prefetch0(&st->service_lines[conn->service]);
+	rte_prefetch0(&st->hops[conn->client_next_hop]);
+	if (!lb_conn_is_reply(conn))
+		rte_prefetch0(&st->real_lines[conn->fwd.real_id]);
+	else if (likely(!p->key.is_v6))
+		rte_prefetch0(&st->real_lines[lb_conn_rev_real(conn)]);
+}
+
+static void look_up(const struct lb_steer *st, struct lb_burst *b)
+{
+	uint16_t open[LB_BURST_MAX];
+	uint32_t n_open = 0;
+
 	for (uint32_t i = 0; i < b->n_live; i++) {
 		struct lb_pkt *p = &b->pkt[b->live[i]];
+		bool is_open;
 
-		p->conn = lb_conn_lookup(st->conn_table, &p->key, p->hash);
-		if (p->conn == NULL)
-			continue;
-		__builtin_prefetch(&st->services[p->conn->service]);
-		__builtin_prefetch(&st->service_traffic[p->conn->service]);
-		__builtin_prefetch(lb_next_hop_get(st->next_hops, p->conn->client_next_hop));
-		if (!lb_conn_is_reply(p->conn))
-			__builtin_prefetch(&st->reals[p->conn->fwd.real_id]);
+		p->conn = lb_conn_find_first(st->conn_table, &p->key, p->hash, &is_open);
+		if (likely(p->conn != NULL)) {
+			prefetch_named(st, p);
+		} else if (is_open) {
+			lb_conn_prefetch_second(st->conn_table, &p->key, p->hash);
+			open[n_open++] = b->live[i];
+		}
 	}
-	for (uint32_t i = 0; i < b->n_live; i++) {
-		const struct lb_conn *conn = b->pkt[b->live[i]].conn;
+	for (uint32_t i = 0; i < n_open; i++) {
+		struct lb_pkt *p = &b->pkt[open[i]];
 
-		if (conn == NULL)
-			continue;
-		__builtin_prefetch(st->services[conn->service]);
-		if (lb_conn_is_reply(conn))
-			continue;
-		__builtin_prefetch(&st->real_traffic[conn->fwd.real_id]);
-		__builtin_prefetch(
-			lb_next_hop_get(st->next_hops, st->reals[conn->fwd.real_id].next_hop));
+		p->conn = lb_conn_find_second(st->conn_table, &p->key, p->hash);
+		if (p->conn != NULL)
+			prefetch_named(st, p);
 	}
 }
 
@@ -152,25 +148,27 @@ static void look_up(struct lb_steer *st, struct lb_burst *b)
  *                       drop_nat_exhausted, drop_family_mismatch, drop_next_hop_full,
  *                       drop_not_on_link, drop_icmp_no_connection, drop_icmp_malformed,
  *                       drop_hand_over_again; TX of a reset or ICMP error
- * Prefetches            service objects, servers, next hops and traffic of known connections */
+ * Prefetches            second buckets; the lines of services and servers and the next hops of
+ *                       known connections */
 static void pass_choose(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now_ms)
 {
 	struct lb_steer *st = &pl->steer;
-	uint32_t table_changes = st->table_changes;
+	uint32_t table_changes = st->table_changes, n_live = 0;
 
 	look_up(st, b);
 	for (uint32_t i = 0; i < b->n_live; i++) {
 		struct lb_pkt *p = &b->pkt[b->live[i]];
 
 		/* An earlier packet of the burst may have opened or moved its connection. */
-		if (st->table_changes != table_changes)
+		if (unlikely(st->table_changes != table_changes))
 			p->conn = lb_conn_lookup(st->conn_table, &p->key, p->hash);
-		if (p->kind == LB_PKT_FLOW)
+		if (likely(p->kind == LB_PKT_FLOW))
 			lb_choose_flow(pl, p, now_ms);
 		else
 			lb_choose_icmp_error(st, p);
+		keep_if_live(b, &n_live, b->live[i]);
 	}
-	keep_live(b);
+	b->n_live = n_live;
 }
 
 /* --- deliver --------------------------------------------------------------------------------- */
@@ -191,12 +189,11 @@ static void note_unresolved(struct lb_pipeline *pl, uint32_t id)
  * towards a client as towards a server: it is where the error comes from, and nobody answers it. */
 static void rewrite_error(struct lb_pkt *p)
 {
-	struct lb_icmp_quote quote = {p->new_dst, p->new_src, p->new_dport_be, p->new_sport_be};
+	struct lb_addr new_src = lb_key_src(&p->to), new_dst = lb_key_dst(&p->to);
+	struct lb_icmp_quote quote = {new_dst, new_src, lb_key_dport(&p->to), lb_key_sport(&p->to)};
 	struct lb_addr end = lb_key_src(&p->key), src = lb_outer_src(p);
 
-	if (!lb_addr_equal(&src, &end))
-		p->new_src = src;
-	lb_rewrite_icmp_error(p, &quote);
+	lb_rewrite_icmp_error(p, lb_addr_equal(&src, &end) ? &new_src : &src, &new_dst, &quote);
 }
 
 /* The tunnel that this packet takes, if it takes one. */
@@ -213,66 +210,73 @@ static struct lb_encap tunnel_of(const struct lb_steer *st, const struct lb_pkt 
 	};
 }
 
-/* What goes on in front of the packet or in its headers; false: it has ended. */
-static bool write_out(struct lb_pipeline *pl, struct lb_pkt *p, uint8_t out_iface, uint64_t now_ms)
+/* What goes on in front of the packet; false: it has ended. */
+static bool push_tunnel(struct lb_pipeline *pl, struct lb_pkt *p, uint8_t out_iface, uint32_t mtu,
+			uint64_t now_ms)
 {
-	const struct lb_steer *st = &pl->steer;
-	bool is_tunnel = lb_forwarding_is_tunnel(p->forwarding);
-	uint32_t mtu = st->ifaces.of[out_iface].mtu, n_more = 0;
-	struct lb_encap tunnel;
+	struct lb_encap tunnel = tunnel_of(&pl->steer, p, out_iface);
+	uint32_t n_more = lb_encap_bytes(&tunnel);
 
-	if (is_tunnel) {
-		tunnel = tunnel_of(st, p, out_iface);
-		n_more = lb_encap_bytes(&tunnel);
-	}
 	if (mtu != 0 && p->ip_len + n_more > mtu) {
 		lb_refuse_too_big(pl, p, mtu - n_more, now_ms);
 		return false;
 	}
-	if (is_tunnel && lb_addr_is_zero(&tunnel.src)) {
+	if (lb_addr_is_zero(&tunnel.src)) {
 		lb_pkt_drop(p, LB_COUNT_drop_no_tunnel_source);
 		return false;
 	}
-	if (is_tunnel && !lb_encap_push(p, &tunnel)) {
+	if (!lb_encap_push(p, &tunnel)) {
 		lb_pkt_drop(p, LB_COUNT_drop_too_large);
+		return false;
+	}
+	return true;
+}
+
+/* What changes in the packet itself; false: it has ended. */
+static bool write_out(struct lb_pipeline *pl, struct lb_pkt *p, uint8_t out_iface, uint64_t now_ms)
+{
+	uint32_t mtu = pl->steer.ifaces.of[out_iface].mtu;
+
+	if (lb_forwarding_is_tunnel(p->forwarding))
+		return push_tunnel(pl, p, out_iface, mtu, now_ms);
+	if (unlikely(mtu != 0 && p->ip_len > mtu)) {
+		lb_refuse_too_big(pl, p, mtu, now_ms);
 		return false;
 	}
 	if (lb_forwarding_is_one_way(p->forwarding))
 		return true;
-	if (!lb_rewrite_ttl(p)) {
-		lb_refuse(pl, p, LB_COUNT_drop_ttl_expired, &st->services[p->service]->vip,
-			  LB_ICMP_TTL_EXCEEDED, now_ms);
-		return false;
+	if (likely(p->kind == LB_PKT_FLOW ? lb_rewrite_flow(p) : lb_rewrite_ttl(p))) {
+		if (unlikely(p->kind != LB_PKT_FLOW))
+			rewrite_error(p);
+		return true;
 	}
-	if (p->kind == LB_PKT_FLOW)
-		lb_rewrite_flow(p);
-	else
-		rewrite_error(p);
-	return true;
+	lb_refuse(pl, p, LB_COUNT_drop_ttl_expired, &pl->steer.services[p->service]->vip,
+		  LB_ICMP_TTL_EXCEEDED, now_ms);
+	return false;
 }
 
 void lb_deliver(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 {
 	const struct lb_steer *st = &pl->steer;
-	const struct lb_next_hop *nh = lb_next_hop_get(st->next_hops, p->next_hop);
+	const struct lb_next_hop *nh = &st->hops[p->next_hop];
 	const struct lb_iface *out = &st->ifaces.of[nh->iface];
 
-	if (p->forwarding == LB_FORWARD_DSR && st->reals[p->real_id].via_gateway != 0) {
+	if (unlikely(p->forwarding == LB_FORWARD_DSR && st->real_lines[p->real_id].via_gateway)) {
 		lb_pkt_drop(p, LB_COUNT_drop_not_on_link);
 		return;
 	}
-	if (nh->resolved == 0) {
+	if (unlikely(nh->resolved == 0)) {
 		note_unresolved(pl, p->next_hop);
 		lb_pkt_drop(p, LB_COUNT_drop_next_hop_unresolved);
 		return;
 	}
-	if (!write_out(pl, p, nh->iface, now_ms))
+	if (unlikely(!write_out(pl, p, nh->iface, now_ms)))
 		return;
 	if (unlikely(out->tags != p->tags) && !lb_tags_replace(p, out->tags)) {
 		lb_pkt_drop(p, LB_COUNT_drop_too_large);
 		return;
 	}
-	lb_rewrite_link(p, nh->mac, out->mac);
+	lb_rewrite_link(p->data, nh->mac, out->mac);
 	p->out_iface = nh->iface;
 	p->out_port = out->port;
 	p->verdict = LB_VERDICT_TX;
@@ -289,38 +293,35 @@ static void pass_deliver(struct lb_pipeline *pl, struct lb_burst *b, uint64_t no
 {
 	for (uint32_t i = 0; i < b->n_live; i++)
 		lb_deliver(pl, &b->pkt[b->live[i]], now_ms);
-	keep_live(b);
+	b->n_live = 0;
 }
 
 /* --- account --------------------------------------------------------------------------------- */
 
-static void account_traffic(struct lb_steer *st, const struct lb_pkt *p)
+static inline void account_traffic(struct lb_steer *st, const struct lb_pkt *p)
 {
-	struct lb_traffic_cell *cells[2] = {&st->service_traffic[p->service],
-					    &st->real_traffic[p->real_id]};
+	struct lb_way_count *service = &st->service_lines[p->service].traffic.way[p->is_reply];
+	struct lb_way_count *real = &st->real_lines[p->real_id].traffic.way[p->is_reply];
+	uint32_t n_bytes = lb_pkt_bytes(p);
 
-	for (uint32_t i = 0; i < 2; i++) {
-		lb_add(p->is_reply ? &cells[i]->pkts_out : &cells[i]->pkts_in, 1);
-		lb_add(p->is_reply ? &cells[i]->bytes_out : &cells[i]->bytes_in, lb_pkt_bytes(p));
-	}
-	if (p->kind == LB_PKT_ICMP_ERROR)
+	lb_add(&service->pkts, 1);
+	lb_add(&service->bytes, n_bytes);
+	lb_add(&real->pkts, 1);
+	lb_add(&real->bytes, n_bytes);
+	if (unlikely(p->kind == LB_PKT_ICMP_ERROR))
 		lb_count(st, lb_forwarding_is_one_way(p->forwarding) ? LB_COUNT_icmp_passed_on
 								     : LB_COUNT_icmp_translated);
-	if ((p->tcp_flags & LB_TCP_RST) != 0)
+	if (unlikely((p->tcp_flags & LB_TCP_RST) != 0))
 		lb_count(st, LB_COUNT_tcp_rst_seen);
 }
 
-static void account(struct lb_steer *st, const struct lb_pkt *p)
+/* What leaves not as it was planned, or not at all. */
+static void account_end(struct lb_steer *st, const struct lb_pkt *p)
 {
 	switch ((enum lb_verdict)p->verdict) {
 	case LB_VERDICT_TX:
-		lb_count(st, LB_COUNT_tx);
-		if (p->is_originated) {
-			lb_count(st, LB_COUNT_originated);
-			lb_count(st, (enum lb_counter)p->drop_reason);
-		} else {
-			account_traffic(st, p);
-		}
+		lb_count(st, LB_COUNT_originated);
+		lb_count(st, (enum lb_counter)p->drop_reason);
 		break;
 	case LB_VERDICT_PUNT:
 		lb_count(st, LB_COUNT_punted);
@@ -347,9 +348,20 @@ static void account(struct lb_steer *st, const struct lb_pkt *p)
  * Prefetches            nothing */
 static void pass_account(struct lb_pipeline *pl, const struct lb_burst *b)
 {
+	struct lb_steer *st = &pl->steer;
+	uint32_t n_tx = 0;
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		const struct lb_pkt *p = &b->pkt[i];
+
+		n_tx += p->verdict == LB_VERDICT_TX;
+		if (likely(p->verdict == LB_VERDICT_TX && !p->is_originated))
+			account_traffic(st, p);
+		else
+			account_end(st, p);
+	}
 	lb_add(&pl->counters[LB_COUNT_rx], b->n);
-	for (uint32_t i = 0; i < b->n; i++)
-		account(&pl->steer, &b->pkt[i]);
+	lb_add(&pl->counters[LB_COUNT_tx], n_tx);
 }
 
 /* --- the whole way --------------------------------------------------------------------------- */

@@ -8,10 +8,10 @@ static void reset_cell(struct lb_traffic_cell *cell)
 {
 	/* conns_live goes down by itself as the connections of the former owner are removed. */
 	__atomic_store_n(&cell->conns, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&cell->pkts_in, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&cell->bytes_in, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&cell->pkts_out, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&cell->bytes_out, 0, __ATOMIC_RELAXED);
+	for (uint32_t i = 0; i < 2; i++) {
+		__atomic_store_n(&cell->way[i].pkts, 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&cell->way[i].bytes, 0, __ATOMIC_RELAXED);
+	}
 }
 
 static bool has_same_ports(const struct lb_service *a, const struct lb_service *b)
@@ -52,6 +52,15 @@ static void place_waiting(struct lb_pipeline *pl)
 			place_ports(pl, word * 64 + (uint32_t)__builtin_ctzll(bits));
 }
 
+/* The address stays after the service: connections that end because of this still have to find both
+ * their entries. */
+static void set_service_line(struct lb_service_line *line, const struct lb_service *svc)
+{
+	line->life = svc != NULL ? lb_life(svc->epoch) : 0;
+	if (svc != NULL)
+		line->vip4_be = lb_addr_is_v4(&svc->vip) ? lb_addr_v4(&svc->vip) : 0;
+}
+
 static void apply_service(struct lb_pipeline *pl, uint32_t slot, const struct lb_service *svc)
 {
 	struct lb_steer *st = &pl->steer;
@@ -59,6 +68,7 @@ static void apply_service(struct lb_pipeline *pl, uint32_t slot, const struct lb
 	bool keeps_ports = old != NULL && svc != NULL && has_same_ports(old, svc);
 
 	st->services[slot] = svc;
+	set_service_line(&st->service_lines[slot], svc);
 	st->n_nat_services += (svc != NULL && svc->forwarding == LB_FORWARD_NAT);
 	st->n_nat_services -= (old != NULL && old->forwarding == LB_FORWARD_NAT);
 	if (old != NULL && !keeps_ports) {
@@ -77,23 +87,30 @@ static void apply_service(struct lb_pipeline *pl, uint32_t slot, const struct lb
 		return;
 	}
 	lb_schedule_init(&st->schedule[slot], svc, st->worker, st->n_workers, st->seed);
-	reset_cell(&st->service_traffic[slot]);
+	reset_cell(&st->service_lines[slot].traffic);
 }
 
 static void apply_real(struct lb_steer *st, uint32_t id, const struct lb_real *real)
 {
 	struct lb_real *own = &st->reals[id];
+	struct lb_real_line *line = &st->real_lines[id];
 
 	assert(real->machine_id < LB_MACHINES_MAX && real->next_hop < LB_NEXT_HOPS_MAX);
 	if (real->in_use == 0) {
 		/* The address stays until the id is given out again: connections that end because
 		 * of this still have to find both their entries. */
 		own->in_use = 0;
+		line->life = 0;
 		return;
 	}
 	if (own->epoch != real->epoch)
-		reset_cell(&st->real_traffic[id]);
+		reset_cell(&line->traffic);
 	*own = *real;
+	line->addr4_be = lb_addr_is_v4(&real->addr) ? lb_addr_v4(&real->addr) : 0;
+	line->next_hop = real->next_hop;
+	line->port_be = real->port_be;
+	line->life = lb_life(real->epoch);
+	line->via_gateway = real->via_gateway;
 }
 
 static void intern(struct lb_steer *st, const struct lb_nat_addr *addrs, uint32_t n)

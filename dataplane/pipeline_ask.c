@@ -43,24 +43,24 @@ static void add_cell(const struct lb_traffic_cell *cell, struct lb_traffic *add_
 {
 	add_to->conns += load(&cell->conns);
 	add_to->conns_live += load(&cell->conns_live);
-	add_to->pkts_in += load(&cell->pkts_in);
-	add_to->bytes_in += load(&cell->bytes_in);
-	add_to->pkts_out += load(&cell->pkts_out);
-	add_to->bytes_out += load(&cell->bytes_out);
+	add_to->pkts_in += load(&cell->way[0].pkts);
+	add_to->bytes_in += load(&cell->way[0].bytes);
+	add_to->pkts_out += load(&cell->way[1].pkts);
+	add_to->bytes_out += load(&cell->way[1].bytes);
 }
 
 void lb_pipeline_service_traffic(const struct lb_pipeline *pl, uint32_t slot,
 				 struct lb_traffic *add_to)
 {
 	assert(slot < LB_SERVICES_MAX);
-	add_cell(&pl->steer.service_traffic[slot], add_to);
+	add_cell(&pl->steer.service_lines[slot].traffic, add_to);
 }
 
 void lb_pipeline_real_traffic(const struct lb_pipeline *pl, uint32_t real_id,
 			      struct lb_traffic *add_to)
 {
 	assert(real_id < LB_REALS_MAX);
-	add_cell(&pl->steer.real_traffic[real_id], add_to);
+	add_cell(&pl->steer.real_lines[real_id].traffic, add_to);
 }
 
 uint32_t lb_pipeline_conns(const struct lb_pipeline *pl)

@@ -1,6 +1,8 @@
 /* The second pass for one packet: which connection, and so which server and which way. */
 #include <netinet/in.h>
 
+#include <rte_branch_prediction.h>
+
 #include "packet/icmp_error.h"
 #include "pipeline_state.h"
 #include "steer/pick.h"
@@ -165,15 +167,14 @@ static struct lb_conn *open_conn(struct lb_pipeline *pl, struct lb_pkt *p, uint6
 }
 
 /* A client on the link is where its last packet came from. */
-static void follow_client(struct lb_steer *st, const struct lb_pkt *p, struct lb_conn *conn)
+static inline void follow_client(struct lb_steer *st, const struct lb_pkt *p, struct lb_conn *conn)
 {
 	uint32_t id = conn->client_next_hop;
-	const struct lb_next_hop *nh = lb_next_hop_get(st->next_hops, id);
+	const struct lb_next_hop *nh = &st->hops[id];
 
 	if (id != LB_NEXT_HOP_NONE && id < LB_NEXT_HOP_LEARNED)
 		return;
-	if (nh->resolved != 0 && nh->iface == p->iface &&
-	    memcmp(nh->mac, p->data + 6, sizeof(nh->mac)) == 0)
+	if (likely(nh->iface == p->iface && memcmp(nh->mac, p->data + 6, sizeof(nh->mac)) == 0))
 		return;
 	id = lb_next_hop_learn(st->next_hops, p->iface, p->data + 6);
 	if (id != LB_NEXT_HOP_NONE)
@@ -183,20 +184,22 @@ static void follow_client(struct lb_steer *st, const struct lb_pkt *p, struct lb
 /* What deliver needs to know of the connection: later packets of the burst may move its entry. */
 void lb_plan_delivery(const struct lb_steer *st, struct lb_pkt *p, const struct lb_conn *conn)
 {
-	struct lb_tuple t;
-
-	if (lb_conn_is_reply(conn))
-		lb_conn_translation(st, conn, p->key.is_v6, &t);
-	else
-		lb_conn_translate_forward(st, conn, &p->key, &t);
-	p->new_src = t.src;
-	p->new_dst = t.dst;
-	p->new_sport_be = t.sport_be;
-	p->new_dport_be = t.dport_be;
 	p->service = conn->service;
 	p->is_reply = lb_conn_is_reply(conn);
-	p->forwarding = p->is_reply ? (uint8_t)LB_FORWARD_NAT : conn->fwd.forwarding;
-	p->next_hop = p->is_reply ? conn->client_next_hop : st->reals[p->real_id].next_hop;
+	if (p->is_reply) {
+		p->forwarding = LB_FORWARD_NAT;
+		p->next_hop = conn->client_next_hop;
+	} else {
+		p->forwarding = conn->fwd.forwarding;
+		p->next_hop = st->real_lines[p->real_id].next_hop;
+	}
+	if (lb_forwarding_is_one_way(p->forwarding))
+		return;
+	p->to.is_v6 = p->key.is_v6;
+	if (unlikely(p->key.is_v6))
+		lb_conn_translate6(st, conn, &p->key.v6, &p->to.v6);
+	else
+		lb_conn_translate4(st, conn, &p->key.v4, &p->to.v4);
 }
 
 void lb_choose_flow(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
@@ -204,22 +207,21 @@ void lb_choose_flow(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 	struct lb_steer *st = &pl->steer;
 	struct lb_conn *conn = p->conn;
 
-	if (conn != NULL)
+	if (likely(conn != NULL))
 		conn = lb_conn_validate(st, conn, p->key.is_v6, &p->real_id);
-	if (conn != NULL && p->proto == IPPROTO_TCP && lb_is_opening(p) &&
-	    lb_conn_may_reopen(st, conn)) {
+	if (unlikely(conn != NULL && p->tcp_flags == LB_TCP_SYN && lb_conn_may_reopen(st, conn))) {
 		lb_conn_close(st, conn, p->key.is_v6, LB_COUNT_conn_closed);
 		conn = NULL;
 	}
-	if (conn == NULL)
+	if (unlikely(conn == NULL))
 		conn = open_conn(pl, p, now_ms);
-	if (conn == NULL)
+	if (unlikely(conn == NULL))
 		return;
 	p->conn = conn;
-	lb_conn_track(st, conn, p->key.is_v6, p->tcp_flags, now_ms);
-	if (!lb_conn_is_reply(conn))
-		follow_client(st, p, conn);
+	lb_conn_track(st, conn, p->key.is_v6, p->tcp_flags, lb_tick(now_ms));
 	lb_plan_delivery(st, p, conn);
+	if (!p->is_reply && !lb_forwarding_is_one_way(p->forwarding))
+		follow_client(st, p, conn);
 }
 
 /* An error goes on if it is about a connection and was sent to whoever sent what it quotes. It

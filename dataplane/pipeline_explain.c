@@ -185,16 +185,17 @@ static void choose(struct explanation *e)
 
 static void tell_way_out(const struct lb_steer *st, const struct lb_pkt *p, struct lb_answer *out)
 {
+	const struct lb_key *leaves = lb_forwarding_is_one_way(p->forwarding) ? &p->key : &p->to;
 	uint8_t iface;
 
 	out->is_reply = p->is_reply;
 	out->forwarding = p->forwarding;
-	out->new_src = p->new_src;
-	out->new_dst = p->new_dst;
-	out->new_sport_be = p->new_sport_be;
-	out->new_dport_be = p->new_dport_be;
+	out->new_src = lb_key_src(leaves);
+	out->new_dst = lb_key_dst(leaves);
+	out->new_sport_be = lb_key_sport(leaves);
+	out->new_dport_be = lb_key_dport(leaves);
 	out->next_hop = p->next_hop;
-	out->hop = *lb_next_hop_get(st->next_hops, p->next_hop);
+	out->hop = st->hops[p->next_hop];
 	iface = out->hop.iface;
 	out->mtu = out->hop.resolved != 0 ? st->ifaces.of[iface].mtu : 0;
 	if (!lb_forwarding_is_tunnel(p->forwarding))
@@ -213,7 +214,7 @@ static void tell_end(const struct lb_steer *st, const struct lb_pkt *p, struct l
 	out->slot = p->service;
 	out->real_id = p->real_id;
 	if (p->real_id != UINT32_MAX)
-		out->real_live = (uint32_t)st->real_traffic[p->real_id].conns_live;
+		out->real_live = (uint32_t)st->real_lines[p->real_id].traffic.conns_live;
 	if (p->verdict == LB_VERDICT_TX && !p->is_originated)
 		out->out_bytes = (uint16_t)(p->len - LB_ETH_BYTES);
 }

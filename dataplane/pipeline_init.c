@@ -52,8 +52,8 @@ static void lay_out(struct arena *a, const struct lb_pipeline_params *params, st
 	st->nat_sources = take(a, LB_NAT_SOURCES_MAX * sizeof(*st->nat_sources));
 	st->nat_cursors = take(a, 2 * LB_NAT_SOURCES_MAX * sizeof(*st->nat_cursors));
 	st->nat_addrs = take(a, (LB_NAT_ADDR_IDS_MAX + 1) * sizeof(*st->nat_addrs));
-	st->service_traffic = take(a, LB_SERVICES_MAX * sizeof(*st->service_traffic));
-	st->real_traffic = take(a, LB_REALS_MAX * sizeof(*st->real_traffic));
+	st->service_lines = take(a, LB_SERVICES_MAX * sizeof(*st->service_lines));
+	st->real_lines = take(a, LB_REALS_MAX * sizeof(*st->real_lines));
 }
 
 static uint64_t *take_unplaced(struct arena *a)
@@ -86,6 +86,7 @@ static int init_tables(const struct parts *parts, const struct lb_pipeline_param
 		return rc;
 	lb_nat_addr_set_init(parts->nat_addr_set, params->seed, &st->nat_addr_set);
 	lb_next_hops_init(parts->next_hops, params->seed, &st->next_hops);
+	st->hops = lb_next_hops_all(st->next_hops);
 	if (parts->owners != NULL)
 		lb_owner_map_init(parts->owners, params->n_workers, params->seed);
 	st->owners = parts->owners;

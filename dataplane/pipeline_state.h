@@ -79,8 +79,7 @@ struct lb_flow_target lb_find_target(const struct lb_steer *st, const struct lb_
 /* May this packet open a connection? */
 static inline bool lb_is_opening(const struct lb_pkt *p)
 {
-	return p->proto != IPPROTO_TCP ||
-	       (p->tcp_flags & (LB_TCP_SYN | LB_TCP_ACK | LB_TCP_RST | LB_TCP_FIN)) == LB_TCP_SYN;
+	return p->proto != IPPROTO_TCP || p->tcp_flags == LB_TCP_SYN;
 }
 
 /* The gateway towards a client; LB_NEXT_HOP_NONE: it is on the link. */

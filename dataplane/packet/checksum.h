@@ -16,13 +16,13 @@
 
 #include "packet/wire.h"
 
+/* Both steps carry round the end: 64 bits to 32, and in the upper half of the last sum 32 to 16. */
 static inline uint16_t lb_checksum_fold(uint64_t sum)
 {
-	sum = (sum & UINT32_MAX) + (sum >> 32);
-	sum = (sum & UINT32_MAX) + (sum >> 32);
-	sum = (sum & UINT16_MAX) + (sum >> 16);
-	sum = (sum & UINT16_MAX) + (sum >> 16);
-	return (uint16_t)((sum & UINT16_MAX) + (sum >> 16));
+	uint32_t lower = (uint32_t)sum, half = lower + (uint32_t)(sum >> 32);
+
+	half += half < lower;
+	return (uint16_t)((half + (half << 16 | half >> 16)) >> 16);
 }
 
 /* Adds `n` bytes that begin at an even offset of what is summed; an odd last byte is padded. */
@@ -58,6 +58,12 @@ static inline uint64_t lb_checksum_diff16(rte_be16_t before, rte_be16_t after)
 static inline uint64_t lb_checksum_diff32(rte_be32_t before, rte_be32_t after)
 {
 	return (uint64_t)(uint32_t)~before + after;
+}
+
+/* A TTL that becomes one less, in the word that it shares with the protocol. */
+static inline uint64_t lb_checksum_diff_ttl(void)
+{
+	return UINT16_MAX - RTE_BE16(0x0100);
 }
 
 /* The checksum field after changes that add up to `diff`. */

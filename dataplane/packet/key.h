@@ -57,20 +57,30 @@ static inline rte_be32_t lb_ports(rte_be16_t sport_be, rte_be16_t dport_be)
 	return ports_be;
 }
 
-static inline rte_be16_t lb_key_sport(const struct lb_key *key)
+static inline rte_be16_t lb_ports_first(rte_be32_t ports_be)
 {
 	rte_be16_t pair[2];
 
-	memcpy(pair, key->is_v6 ? &key->v6.ports_be : &key->v4.ports_be, sizeof(pair));
+	memcpy(pair, &ports_be, sizeof(pair));
 	return pair[0];
+}
+
+static inline rte_be16_t lb_ports_second(rte_be32_t ports_be)
+{
+	rte_be16_t pair[2];
+
+	memcpy(pair, &ports_be, sizeof(pair));
+	return pair[1];
+}
+
+static inline rte_be16_t lb_key_sport(const struct lb_key *key)
+{
+	return lb_ports_first(key->is_v6 ? key->v6.ports_be : key->v4.ports_be);
 }
 
 static inline rte_be16_t lb_key_dport(const struct lb_key *key)
 {
-	rte_be16_t pair[2];
-
-	memcpy(pair, key->is_v6 ? &key->v6.ports_be : &key->v4.ports_be, sizeof(pair));
-	return pair[1];
+	return lb_ports_second(key->is_v6 ? key->v6.ports_be : key->v4.ports_be);
 }
 
 /* Both addresses of the same family, which becomes the key's. */

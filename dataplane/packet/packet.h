@@ -16,7 +16,9 @@
 #define LB_PACKET_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "lb/addr.h"
 #include "lb/counters.h"
@@ -68,50 +70,66 @@ struct lb_part {
 	uint32_t len;
 };
 
+/* The first line is what most packets touch beside their key. */
 struct lb_pkt {
+	/* set by the maker of the view */
 	uint8_t *data;     /* Ethernet header */
 	uint32_t len;      /* contiguous bytes from data */
 	uint32_t headroom; /* writable bytes before data */
 	uint32_t tailroom; /* writable bytes after data + len */
 	uint32_t rest;     /* bytes that follow in other buffers; 0: len is the whole frame */
-	const struct lb_part *parts; /* of `rest`; read only, void when there is none */
+	uint8_t port;      /* where it came in */
+	bool is_handed;    /* another worker handed it over */
 
-	/* set by lb_parse */
+	uint8_t iface;    /* the port's interface with these tags; set by the passes */
+	uint8_t out_port; /* of out_iface; set by the passes */
+	uint32_t tags;    /* lb/vlan.h; 0: the frame is untagged; set by lb_parse */
+
+	/* set by lb_parse, which clears everything from here to `key` */
 	uint8_t kind;       /* enum lb_pkt_kind */
 	uint8_t proto;      /* of the outermost IP packet */
 	uint8_t tcp_flags;  /* 0 unless TCP with a complete header */
 	uint8_t l3_off;     /* IP header; behind the tags */
 	uint16_t l4_off;    /* TCP, UDP or ICMP header */
+	uint16_t ip_len;    /* of the IP packet, header included; frame padding excluded */
 	uint16_t quote_off; /* quoted IP header of an ICMP error */
 	uint16_t quote_l4_off;
 	uint16_t quote_end; /* the quoted packet's bytes end here, or are cut here */
-	uint16_t ip_len;    /* of the IP packet, header included; frame padding excluded */
-	uint32_t tags;      /* lb/vlan.h; 0: the frame is untagged */
-	struct lb_key key;
-	uint32_t hash; /* of key, by the connection table's seed */
 
 	/* set by the passes */
-	uint8_t verdict; /* enum lb_verdict */
-	uint8_t port;    /* where it came in; set by the maker of the view */
-	uint8_t iface;   /* where it came in: the port's interface with these tags */
-	bool is_handed;  /* another worker handed it over; set by the maker of the view */
-	uint8_t out_iface;
-	uint8_t out_port;     /* of out_iface */
-	uint8_t is_reply;     /* travels from the server to the client */
-	uint8_t forwarding;   /* enum lb_forwarding of its connection; of replies LB_FORWARD_NAT */
 	uint16_t drop_reason; /* enum lb_counter */
-	uint16_t owner;       /* worker, for HAND_OVER */
-	uint32_t next_hop;    /* id */
-	uint32_t service;     /* slot */
-	uint32_t real_id;
+	uint8_t verdict;      /* enum lb_verdict */
+	uint8_t out_iface;
+	uint8_t forwarding; /* enum lb_forwarding of its connection; of replies LB_FORWARD_NAT */
+	bool is_reply : 1;  /* travels from the server to the client */
+	bool is_originated : 1; /* the bytes were replaced by a packet of ours; the one that came in
+				   is counted as dropped under drop_reason */
+	uint32_t next_hop;      /* id */
 	struct lb_conn *conn;   /* entry of this direction, NULL: none */
-	struct lb_addr new_src; /* what deliver writes */
-	struct lb_addr new_dst;
-	rte_be16_t new_sport_be;
-	rte_be16_t new_dport_be;
-	bool is_originated; /* the bytes were replaced by a packet of ours; the one that came in is
-			       counted as dropped under drop_reason */
+
+	struct lb_key key;           /* set by lb_parse */
+	uint32_t service;            /* slot; UINT32_MAX: none */
+	uint32_t real_id;            /* UINT32_MAX: none */
+	uint32_t hash;               /* of key, by the connection table's seed */
+	const struct lb_part *parts; /* of `rest`; set by the maker, read only, void when there is
+					none */
+	struct lb_key to; /* what deliver writes in NAT modes: addresses and ports of the packet
+			      that leaves, of the family of `key` */
+	uint16_t owner;   /* worker, for HAND_OVER */
 };
+
+_Static_assert(offsetof(struct lb_pkt, kind) == 32, "what is cleared is two vectors");
+_Static_assert(offsetof(struct lb_pkt, key) == 64, "the first line is all that lies before");
+
+static inline void lb_pkt_clear(struct lb_pkt *p)
+{
+	const size_t from = offsetof(struct lb_pkt, kind);
+
+	memset((uint8_t *)p + from, 0, offsetof(struct lb_pkt, key) - from);
+	p->tags = 0;
+	p->service = UINT32_MAX;
+	p->real_id = UINT32_MAX;
+}
 
 struct lb_burst {
 	struct lb_pkt pkt[LB_BURST_MAX];

@@ -31,6 +31,11 @@ static inline bool is_tcp_or_udp(uint8_t proto)
 	return proto == IPPROTO_TCP || proto == IPPROTO_UDP;
 }
 
+/* First bytes of IPv4 addresses that need a closer look: 0, 127 and from 224 on. */
+/* clang-format off */
+static const bool is_special_net[256] = {[0] = true, [127] = true, [224 ... 255] = true};
+/* clang-format on */
+
 /* Multicast and the limited broadcast. */
 static inline bool is_group4(rte_be32_t addr_be)
 {
@@ -62,8 +67,7 @@ static inline bool is_group6(const rte_be32_t addr_be[4])
 
 static inline void load_key4(struct lb_key *key, const uint8_t *ip, uint8_t proto)
 {
-	key->v4.src_be = lb_load_be32(ip + LB_IPV4_SRC_OFF);
-	key->v4.dst_be = lb_load_be32(ip + LB_IPV4_DST_OFF);
+	memcpy(&key->v4, ip + LB_IPV4_SRC_OFF, 8);
 	key->v4.ports_be = 0;
 	key->v4.proto = proto;
 	key->is_v6 = false;
@@ -80,22 +84,24 @@ static inline void load_key6(struct lb_key *key, const uint8_t *ip, uint8_t prot
 	key->is_v6 = true;
 }
 
-/* The transport header of a whole packet; `n` bytes of the IP packet begin at l4. */
-static inline bool is_l4_sound(struct lb_pkt *p, const uint8_t *l4, uint32_t n)
+/* The transport header of a whole packet, its ports into the key. */
+static inline void parse_l4(struct lb_pkt *p, uint32_t off, rte_be32_t *ports_be)
 {
-	uint32_t len;
+	const uint8_t *l4 = p->data + p->l4_off;
+	uint32_t n = off + p->ip_len - p->l4_off, least = LB_UDP_BYTES, len = 0;
 
-	if (likely(p->proto == IPPROTO_TCP)) {
-		if (unlikely(n < LB_TCP_BYTES))
-			return false;
-		len = (uint32_t)(l4[12] >> 4) * 4;
-		p->tcp_flags = l4[13] & (LB_TCP_FIN | LB_TCP_SYN | LB_TCP_RST | LB_TCP_ACK);
-		return (len >= LB_TCP_BYTES) & (len <= n);
+	if (likely(p->proto == IPPROTO_TCP))
+		least = LB_TCP_BYTES;
+	if (likely(n >= least))
+		len = least == LB_TCP_BYTES ? (uint32_t)(l4[12] >> 4) * 4 : lb_load_u16(l4 + 4);
+	if (unlikely((len < least) | (len > n))) {
+		lb_pkt_drop(p, LB_COUNT_drop_bad_l4_header);
+		return;
 	}
-	if (unlikely(n < LB_UDP_BYTES))
-		return false;
-	len = lb_load_u16(l4 + 4);
-	return (len >= LB_UDP_BYTES) & (len <= n);
+	if (likely(least == LB_TCP_BYTES))
+		p->tcp_flags = l4[13] & (LB_TCP_FIN | LB_TCP_SYN | LB_TCP_RST | LB_TCP_ACK);
+	*ports_be = lb_load_be32(l4);
+	p->kind = LB_PKT_FLOW;
 }
 
 /* How a walk over IPv6 extension headers ended. */
@@ -291,34 +297,38 @@ static __rte_always_inline bool is_ipv4_sound(struct lb_pkt *p, const uint8_t *i
 	return true;
 }
 
+/* Whatever is not a whole TCP or UDP packet between plain addresses. */
+static void parse_odd_ipv4(struct lb_pkt *p, bool is_fragment)
+{
+	if (!is_tcp_or_udp(p->proto) &&
+	    (p->proto != IPPROTO_ICMP || is_fragment || !is_icmp_error(p)))
+		return;
+	if (is_group4(p->key.v4.dst_be))
+		return;
+	if (is_odd4(p->key.v4.src_be) || is_odd4(p->key.v4.dst_be) || is_group4(p->key.v4.src_be))
+		lb_pkt_drop(p, LB_COUNT_drop_bad_address);
+	else if (is_fragment)
+		p->kind = LB_PKT_FRAGMENT;
+	else if (p->proto == IPPROTO_ICMP)
+		parse_icmp_error(p);
+	else
+		parse_l4(p, p->l3_off, &p->key.v4.ports_be);
+}
+
 static __rte_always_inline void parse_ipv4(struct lb_pkt *p, uint32_t off)
 {
-	const uint8_t *ip = p->data + off, *l4;
-	bool is_fragment;
+	const uint8_t *ip = p->data + off;
+	bool is_fragment, is_special;
 
 	if (unlikely(!is_ipv4_sound(p, ip, off)))
 		return;
 	load_key4(&p->key, ip, p->proto);
-	l4 = p->data + p->l4_off;
 	is_fragment = (lb_load_be16(ip + 6) & IPV4_FRAGMENT_BITS) != 0;
-	if (unlikely(!is_tcp_or_udp(p->proto)) &&
-	    (p->proto != IPPROTO_ICMP || is_fragment || !is_icmp_error(p)))
-		return;
-	if (unlikely(is_group4(p->key.v4.dst_be)))
-		return;
-	if (unlikely(is_odd4(p->key.v4.src_be) || is_odd4(p->key.v4.dst_be) ||
-		     is_group4(p->key.v4.src_be))) {
-		lb_pkt_drop(p, LB_COUNT_drop_bad_address);
-	} else if (unlikely(is_fragment)) {
-		p->kind = LB_PKT_FRAGMENT;
-	} else if (unlikely(p->proto == IPPROTO_ICMP)) {
-		parse_icmp_error(p);
-	} else if (unlikely(!is_l4_sound(p, l4, off + p->ip_len - p->l4_off))) {
-		lb_pkt_drop(p, LB_COUNT_drop_bad_l4_header);
-	} else {
-		p->key.v4.ports_be = lb_load_be32(l4);
-		p->kind = LB_PKT_FLOW;
-	}
+	is_special = is_special_net[ip[LB_IPV4_SRC_OFF]] | is_special_net[ip[LB_IPV4_DST_OFF]];
+	if (likely(is_tcp_or_udp(p->proto) & !is_fragment & !is_special))
+		parse_l4(p, off, &p->key.v4.ports_be);
+	else
+		parse_odd_ipv4(p, is_fragment);
 }
 
 /* Version and lengths, extension headers; fills proto, l4_off and ip_len. */
@@ -348,14 +358,13 @@ static bool is_ipv6_sound(struct lb_pkt *p, const uint8_t *ip, enum walk_end *wa
 static void parse_ipv6(struct lb_pkt *p)
 {
 	uint32_t off = p->l3_off;
-	const uint8_t *ip = p->data + off, *l4;
+	const uint8_t *ip = p->data + off;
 	enum walk_end walked;
 	bool is_fragment;
 
 	if (!is_ipv6_sound(p, ip, &walked))
 		return;
 	load_key6(&p->key, ip, p->proto);
-	l4 = p->data + p->l4_off;
 	is_fragment = walked == WALK_AT_FRAGMENT;
 	if (walked == WALK_AT_WAYPOINT || is_group6(p->key.v6.dst_be))
 		return;
@@ -368,11 +377,8 @@ static void parse_ipv6(struct lb_pkt *p)
 		p->kind = LB_PKT_FRAGMENT;
 	} else if (p->proto == IPPROTO_ICMPV6) {
 		parse_icmp_error(p);
-	} else if (!is_l4_sound(p, l4, off + p->ip_len - p->l4_off)) {
-		lb_pkt_drop(p, LB_COUNT_drop_bad_l4_header);
 	} else {
-		p->key.v6.ports_be = lb_load_be32(l4);
-		p->kind = LB_PKT_FLOW;
+		parse_l4(p, off, &p->key.v6.ports_be);
 	}
 }
 
@@ -399,27 +405,13 @@ static __rte_noinline void parse_tagged(struct lb_pkt *p, rte_be16_t type_be)
 		parse_ipv6(p);
 }
 
-static inline void clear(struct lb_pkt *p)
-{
-	p->kind = LB_PKT_OTHER;
-	p->proto = 0;
-	p->tcp_flags = 0;
-	p->l3_off = LB_ETH_BYTES;
-	p->l4_off = 0;
-	p->quote_off = 0;
-	p->quote_l4_off = 0;
-	p->quote_end = 0;
-	p->ip_len = 0;
-	p->tags = 0;
-	p->key.is_v6 = false;
-	p->verdict = LB_VERDICT_CONTINUE;
-}
-
 void lb_parse(struct lb_pkt *p)
 {
 	rte_be16_t type;
 
-	clear(p);
+	lb_pkt_clear(p);
+	p->l3_off = LB_ETH_BYTES;
+	p->key.is_v6 = false;
 	if (unlikely(p->len < LB_ETH_BYTES)) {
 		lb_pkt_drop(p, LB_COUNT_drop_truncated);
 		return;

@@ -28,49 +28,66 @@ static inline uint64_t put_ports(uint8_t *l4, rte_be16_t sport_be, rte_be16_t dp
 	return lb_checksum_put16(l4, sport_be) + lb_checksum_put16(l4 + 2, dport_be);
 }
 
-void lb_rewrite_flow(struct lb_pkt *p)
+/* The key is what the packet carries now, so the differences need not read it again. */
+static inline uint64_t rewrite_ip4(const struct lb_pkt *p, uint8_t *ip)
+{
+	const struct lb_key4 *was = &p->key.v4, *is = &p->to.v4;
+	uint8_t *checksum = ip + LB_IPV4_CHECKSUM_OFF;
+	uint64_t diff = lb_checksum_diff32(was->src_be, is->src_be) +
+			lb_checksum_diff32(was->dst_be, is->dst_be);
+
+	ip[LB_IPV4_TTL_OFF]--;
+	lb_store_be16(checksum,
+		      lb_checksum_update(lb_load_be16(checksum), diff + lb_checksum_diff_ttl()));
+	memcpy(ip + LB_IPV4_SRC_OFF, is, 8);
+	return diff + lb_checksum_diff32(was->ports_be, is->ports_be);
+}
+
+static inline uint64_t rewrite_ip6(const struct lb_pkt *p, uint8_t *ip)
+{
+	const struct lb_key6 *was = &p->key.v6, *is = &p->to.v6;
+	uint64_t diff = lb_checksum_diff32(was->ports_be, is->ports_be);
+
+	for (uint32_t i = 0; i < 4; i++)
+		diff += lb_checksum_diff32(was->src_be[i], is->src_be[i]) +
+			lb_checksum_diff32(was->dst_be[i], is->dst_be[i]);
+	ip[LB_IPV6_HOP_LIMIT_OFF]--;
+	memcpy(ip + LB_IPV6_SRC_OFF, is, 32);
+	return diff;
+}
+
+bool lb_rewrite_flow(struct lb_pkt *p)
 {
 	uint8_t *ip = p->data + p->l3_off, *l4 = p->data + p->l4_off, *checksum;
+	bool is_v6 = p->key.is_v6;
 	uint64_t diff;
 
-	if (likely(!p->key.is_v6))
-		diff = put_addrs4(ip, &p->new_src, &p->new_dst);
-	else
-		diff = put_addrs6(ip, &p->new_src, &p->new_dst);
-	diff += put_ports(l4, p->new_sport_be, p->new_dport_be);
-	if (p->proto == IPPROTO_TCP) {
+	if (unlikely(ip[is_v6 ? LB_IPV6_HOP_LIMIT_OFF : LB_IPV4_TTL_OFF] <= 1))
+		return false;
+	diff = unlikely(is_v6) ? rewrite_ip6(p, ip) : rewrite_ip4(p, ip);
+	lb_store_be32(l4, is_v6 ? p->to.v6.ports_be : p->to.v4.ports_be);
+	if (likely(p->proto == IPPROTO_TCP)) {
 		checksum = l4 + LB_TCP_CHECKSUM_OFF;
 		lb_store_be16(checksum, lb_checksum_update(lb_load_be16(checksum), diff));
 	} else {
 		checksum = l4 + LB_UDP_CHECKSUM_OFF;
 		lb_store_be16(checksum, lb_checksum_update_udp(lb_load_be16(checksum), diff));
 	}
+	return true;
 }
 
 bool lb_rewrite_ttl(struct lb_pkt *p)
 {
 	uint8_t *ip = p->data + p->l3_off, *checksum = ip + LB_IPV4_CHECKSUM_OFF;
 	uint8_t *ttl = ip + (p->key.is_v6 ? LB_IPV6_HOP_LIMIT_OFF : LB_IPV4_TTL_OFF);
-	rte_be16_t before;
 
-	if (unlikely(*ttl <= 1))
+	if (*ttl <= 1)
 		return false;
-	if (p->key.is_v6) {
-		*ttl = (uint8_t)(*ttl - 1);
-		return true;
-	}
-	/* The checksum covers it together with the protocol beside it. */
-	before = lb_load_be16(ttl);
-	*ttl = (uint8_t)(*ttl - 1);
-	lb_store_be16(checksum, lb_checksum_update(lb_load_be16(checksum),
-						   lb_checksum_diff16(before, lb_load_be16(ttl))));
+	(*ttl)--;
+	if (!p->key.is_v6)
+		lb_store_be16(checksum,
+			      lb_checksum_update(lb_load_be16(checksum), lb_checksum_diff_ttl()));
 	return true;
-}
-
-void lb_rewrite_link(struct lb_pkt *p, const uint8_t dst_mac[6], const uint8_t src_mac[6])
-{
-	memcpy(p->data, dst_mac, 6);
-	memcpy(p->data + 6, src_mac, 6);
 }
 
 /* The quoted packet becomes the one that the receiver of the error had sent. Returns by how much
@@ -101,15 +118,16 @@ static uint64_t rewrite_quote(struct lb_pkt *p, const struct lb_icmp_quote *quot
 	return addrs + ports + checksums;
 }
 
-void lb_rewrite_icmp_error(struct lb_pkt *p, const struct lb_icmp_quote *quote)
+void lb_rewrite_icmp_error(struct lb_pkt *p, const struct lb_addr *src, const struct lb_addr *dst,
+			   const struct lb_icmp_quote *quote)
 {
 	uint8_t *ip = p->data + p->l3_off, *checksum = p->data + p->l4_off + LB_ICMP_CHECKSUM_OFF;
 	uint64_t diff = rewrite_quote(p, quote);
 
 	/* Only ICMPv6 covers the addresses of the packet that carries it. */
 	if (p->key.is_v6)
-		diff += put_addrs6(ip, &p->new_src, &p->new_dst);
+		diff += put_addrs6(ip, src, dst);
 	else
-		put_addrs4(ip, &p->new_src, &p->new_dst);
+		put_addrs4(ip, src, dst);
 	lb_store_be16(checksum, lb_checksum_update(lb_load_be16(checksum), diff));
 }

@@ -14,17 +14,23 @@
 
 #include "packet/packet.h"
 
-/* New addresses and ports of a TCP or UDP packet (kind LB_PKT_FLOW) from new_src, new_dst,
- * new_sport_be, new_dport_be; both families. A UDP/IPv4 checksum of 0 stays 0. */
-void lb_rewrite_flow(struct lb_pkt *p);
+/* One hop on for a TCP or UDP packet (kind LB_PKT_FLOW) whose addresses and ports are `key`: they
+ * become those of `to`, the TTL one less. A UDP checksum of 0 stays 0. False: the TTL would reach
+ * 0; the packet is unchanged. */
+bool lb_rewrite_flow(struct lb_pkt *p);
 
-/* One less, checksum updated. False: it would reach 0; the packet is unchanged. */
+/* The TTL alone: one less, checksum updated. False: it would reach 0; the packet is unchanged. */
 bool lb_rewrite_ttl(struct lb_pkt *p);
 
-void lb_rewrite_link(struct lb_pkt *p, const uint8_t dst_mac[6], const uint8_t src_mac[6]);
+static inline void lb_rewrite_link(uint8_t *frame, const uint8_t dst_mac[6],
+				   const uint8_t src_mac[6])
+{
+	memcpy(frame, dst_mac, 6);
+	memcpy(frame + 6, src_mac, 6);
+}
 
 /* An ICMP error (kind LB_PKT_ICMP_ERROR) translated to the other side of a NAT connection: outer
- * addresses become new_src/new_dst; the quoted packet's addresses and ports become
+ * addresses become `src` and `dst`; the quoted packet's addresses and ports become
  * quote_src:quote_sport -> quote_dst:quote_dport; quoted IP checksum, quoted L4 checksum (where
  * quoted; only 8 bytes of TCP may be there) and ICMP checksum are updated. The ICMPv4 checksum of
  * a malformed message stays as wrong as it was. */
@@ -34,6 +40,7 @@ struct lb_icmp_quote {
 	rte_be16_t sport_be;
 	rte_be16_t dport_be;
 };
-void lb_rewrite_icmp_error(struct lb_pkt *p, const struct lb_icmp_quote *quote);
+void lb_rewrite_icmp_error(struct lb_pkt *p, const struct lb_addr *src, const struct lb_addr *dst,
+			   const struct lb_icmp_quote *quote);
 
 #endif

@@ -1,11 +1,9 @@
 #include "steer/conn.h"
 
 #include <assert.h>
-#include <netinet/in.h>
 
 #include "steer/conn_source.h"
 #include "steer/service_object.h"
-#include "steer/tcp_track.h"
 
 #define EVICT_IDLE_TICKS ((LB_EVICT_IDLE_S * 1000u) >> LB_TICK_SHIFT_MS)
 
@@ -15,11 +13,6 @@
 /* A real id fits 20 bits, so that id and epoch make one word. */
 _Static_assert(LB_REALS_MAX <= 1u << 24, "a server and its epoch fit a word");
 
-static bool is_tcp(const struct lb_conn *conn)
-{
-	return conn->kind == LB_CONN_TCP_FWD || conn->kind == LB_CONN_TCP_REV;
-}
-
 static const struct lb_service *service_of(const struct lb_steer *st, const struct lb_conn *conn)
 {
 	const struct lb_service *svc = st->services[conn->service];
@@ -27,90 +20,41 @@ static const struct lb_service *service_of(const struct lb_steer *st, const stru
 	return svc != NULL && svc->epoch == conn->service_epoch ? svc : NULL;
 }
 
-static bool is_same_real(const struct lb_real *real, uint8_t epoch)
-{
-	return real->in_use != 0 && real->epoch == epoch;
-}
-
-/* An IPv4 reverse entry has a word to spare behind the client's address and keeps the server in
- * it, so that replies need no second line. In an IPv6 one the peer has to be asked. */
 static void rev_set_server(struct lb_conn *rev, bool is_v6, uint32_t real_id, uint8_t epoch)
 {
 	if (!is_v6)
 		rev->rev.client_be[1] = (rte_be32_t)(real_id | (uint32_t)epoch << 24);
 }
 
-static bool server_of(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6,
-		      uint32_t *real_id, uint8_t *epoch)
+void lb_conn_translate6(const struct lb_steer *st, const struct lb_conn *conn,
+			const struct lb_key6 *key, struct lb_key6 *out)
 {
-	const struct lb_conn *fwd = conn;
-
-	if (lb_conn_is_reply(conn) && !is_v6) {
-		*real_id = (uint32_t)conn->rev.client_be[1] & 0xffffffu;
-		*epoch = (uint8_t)((uint32_t)conn->rev.client_be[1] >> 24);
-		return true;
-	}
-	if (lb_conn_is_reply(conn))
-		fwd = lb_conn_peer(st, conn, is_v6);
-	if (fwd == NULL)
-		return false;
-	*real_id = fwd->fwd.real_id;
-	*epoch = fwd->fwd.real_epoch;
-	return true;
-}
-
-static struct lb_addr rev_client(const struct lb_conn *rev, bool is_v6)
-{
-	struct lb_addr a;
-
-	if (!is_v6)
-		return lb_addr_from_v4(rev->rev.client_be[0]);
-	memcpy(&a, rev->rev.client_be, sizeof(a));
-	return a;
-}
-
-void lb_conn_translate_forward(const struct lb_steer *st, const struct lb_conn *conn,
-			       const struct lb_key *key, struct lb_tuple *out)
-{
-	*out = (struct lb_tuple){lb_key_src(key), lb_key_dst(key), lb_key_sport(key),
-				 lb_key_dport(key)};
-	if (lb_conn_is_one_way(conn))
-		return;
-	out->dst = st->reals[conn->fwd.real_id].addr;
-	if (st->reals[conn->fwd.real_id].port_be != 0)
-		out->dport_be = st->reals[conn->fwd.real_id].port_be;
-	if (conn->fwd.nat_addr_id != 0) {
-		out->src = st->nat_addrs[conn->fwd.nat_addr_id];
-		out->sport_be = conn->fwd.nat_port_be;
-	}
-}
-
-void lb_conn_translation(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6,
-			 struct lb_tuple *out)
-{
-	struct lb_key key;
+	const struct lb_real *real;
+	rte_be16_t sport_be, dport_be;
 
 	if (lb_conn_is_reply(conn)) {
-		out->src = st->services[conn->service]->vip;
-		out->sport_be = conn->rev.vip_port_be;
-		out->dst = rev_client(conn, is_v6);
-		out->dport_be = conn->rev.client_port_be;
+		memcpy(out->src_be, &st->services[conn->service]->vip, sizeof(out->src_be));
+		memcpy(out->dst_be, conn->rev.client_be, sizeof(out->dst_be));
+		out->ports_be = lb_ports(conn->rev.vip_port_be, conn->rev.client_port_be);
 		return;
 	}
-	lb_conn_key(conn, is_v6, &key);
-	lb_conn_translate_forward(st, conn, &key, out);
-}
-
-static uint32_t proto_of(const struct lb_conn *conn)
-{
-	return is_tcp(conn) ? IPPROTO_TCP : IPPROTO_UDP;
+	real = &st->reals[conn->fwd.real_id];
+	memcpy(out->src_be, key->src_be, sizeof(out->src_be));
+	memcpy(out->dst_be, &real->addr, sizeof(out->dst_be));
+	sport_be = lb_ports_first(key->ports_be);
+	dport_be = real->port_be != 0 ? real->port_be : lb_ports_second(key->ports_be);
+	if (conn->fwd.nat_addr_id != 0) {
+		memcpy(out->src_be, &st->nat_addrs[conn->fwd.nat_addr_id], sizeof(out->src_be));
+		sport_be = conn->fwd.nat_port_be;
+	}
+	out->ports_be = lb_ports(sport_be, dport_be);
 }
 
 /* What leaves in one direction comes back, turned round, in the other: that is the peer's key. */
 bool lb_conn_peer_key(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6,
 		      struct lb_key *out)
 {
-	struct lb_tuple t;
+	struct lb_key own, leaving;
 
 	if (lb_conn_is_one_way(conn))
 		return false;
@@ -120,8 +64,13 @@ bool lb_conn_peer_key(const struct lb_steer *st, const struct lb_conn *conn, boo
 	} else if (st->reals[conn->fwd.real_id].epoch != conn->fwd.real_epoch) {
 		return false;
 	}
-	lb_conn_translation(st, conn, is_v6, &t);
-	lb_key_make(&(struct lb_tuple){t.dst, t.src, t.dport_be, t.sport_be}, proto_of(conn), out);
+	lb_conn_key(conn, is_v6, &own);
+	leaving = own;
+	if (is_v6)
+		lb_conn_translate6(st, conn, &own.v6, &leaving.v6);
+	else
+		lb_conn_translate4(st, conn, &own.v4, &leaving.v4);
+	*out = lb_key_reversed(&leaving);
 	return true;
 }
 
@@ -160,8 +109,8 @@ static void remove_entry(struct lb_steer *st, struct lb_conn *conn, bool is_v6)
 {
 	if (!lb_conn_is_reply(conn)) {
 		set_conns(st, st->conns - 1);
-		lb_add(&st->service_traffic[conn->service].conns_live, (uint64_t)-1);
-		lb_add(&st->real_traffic[conn->fwd.real_id].conns_live, (uint64_t)-1);
+		lb_add(&st->service_lines[conn->service].traffic.conns_live, (uint64_t)-1);
+		lb_add(&st->real_lines[conn->fwd.real_id].traffic.conns_live, (uint64_t)-1);
 	}
 	st->table_changes++;
 	lb_conn_remove(st->conn_table, conn, is_v6);
@@ -184,37 +133,25 @@ void lb_conn_close(struct lb_steer *st, struct lb_conn *conn, bool is_v6, enum l
 	remove_entry(st, conn, is_v6);
 }
 
-bool lb_conn_is_valid(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6,
-		      uint32_t *real_id)
+void lb_conn_end_orphan(struct lb_steer *st, struct lb_conn *conn, bool is_v6)
 {
-	uint8_t epoch;
-
-	return service_of(st, conn) != NULL && server_of(st, conn, is_v6, real_id, &epoch) &&
-	       is_same_real(&st->reals[*real_id], epoch);
-}
-
-struct lb_conn *lb_conn_validate(struct lb_steer *st, struct lb_conn *conn, bool is_v6,
-				 uint32_t *real_id)
-{
-	if (lb_conn_is_valid(st, conn, is_v6, real_id))
-		return conn;
 	lb_conn_close(st, conn, is_v6, LB_COUNT_conn_orphaned);
-	return NULL;
 }
 
 bool lb_conn_is_closing(const struct lb_conn *conn)
 {
-	return is_tcp(conn) && conn->state >= LB_TCP_FIN_WAIT;
+	return lb_conn_is_tcp(conn) && conn->state >= LB_TCP_FIN_WAIT;
 }
 
 bool lb_conn_is_over(const struct lb_conn *conn)
 {
-	return is_tcp(conn) && conn->state >= LB_TCP_LAST_ACK;
+	return lb_conn_is_tcp(conn) && conn->state >= LB_TCP_LAST_ACK;
 }
 
 static bool is_embryonic(const struct lb_conn *conn)
 {
-	return is_tcp(conn) && (conn->state == LB_TCP_SYN_SENT || conn->state == LB_TCP_SYN_RECV);
+	return lb_conn_is_tcp(conn) &&
+	       (conn->state == LB_TCP_SYN_SENT || conn->state == LB_TCP_SYN_RECV);
 }
 
 bool lb_conn_may_reopen(const struct lb_steer *st, const struct lb_conn *conn)
@@ -222,7 +159,7 @@ bool lb_conn_may_reopen(const struct lb_steer *st, const struct lb_conn *conn)
 	const struct lb_service *svc = st->services[conn->service];
 	uint32_t at;
 
-	if (lb_conn_is_reply(conn) || !is_tcp(conn))
+	if (lb_conn_is_reply(conn) || !lb_conn_is_tcp(conn))
 		return false;
 	if (lb_conn_is_closing(conn))
 		return true;
@@ -232,21 +169,14 @@ bool lb_conn_may_reopen(const struct lb_steer *st, const struct lb_conn *conn)
 	return at == UINT32_MAX || lb_target_get(&st->targets, svc->servers[at].target_id) == 0;
 }
 
-void lb_conn_track(struct lb_steer *st, struct lb_conn *conn, bool is_v6, uint8_t tcp_flags,
-		   uint64_t now_ms)
+void lb_conn_track_tcp(struct lb_steer *st, struct lb_conn *conn, bool is_v6, uint8_t tcp_flags)
 {
 	enum lb_tcp_side side = lb_conn_is_one_way(conn) ? LB_TCP_CLIENT_ALONE
 				: lb_conn_is_reply(conn) ? LB_TCP_SERVER
 							 : LB_TCP_CLIENT;
-	uint16_t tick = lb_tick(now_ms);
-	enum lb_tcp_state next;
+	enum lb_tcp_state next = lb_tcp_next((enum lb_tcp_state)conn->state, side, tcp_flags);
 	struct lb_conn *peer;
 
-	if (conn->last_tick != tick)
-		conn->last_tick = tick;
-	if (!is_tcp(conn))
-		return;
-	next = lb_tcp_next((enum lb_tcp_state)conn->state, side, tcp_flags);
 	if (next == conn->state)
 		return;
 	conn->state = (uint8_t)(next & 0xfu);
@@ -269,7 +199,7 @@ uint32_t lb_conn_timeout_ticks(const struct lb_steer *st, const struct lb_conn *
 {
 	uint64_t ms = st->services[conn->service]->idle_timeout_ms;
 
-	if (is_tcp(conn))
+	if (lb_conn_is_tcp(conn))
 		ms = lb_tcp_timeout_ms((enum lb_tcp_state)conn->state, (uint32_t)ms);
 	/* Rounded up, and one more for the part of a tick that had passed before the packet. */
 	return (uint32_t)((ms + (1u << LB_TICK_SHIFT_MS) - 1) >> LB_TICK_SHIFT_MS) + 1;
@@ -390,9 +320,8 @@ static struct lb_conn *insert(struct lb_steer *st, const struct lb_key *key, uin
 static struct lb_conn *insert_forward(struct lb_steer *st, const struct lb_conn_request *rq,
 				      const struct lb_conn *fwd_like, uint64_t now_ms)
 {
-	bool is_tcp_key = lb_key_proto(rq->key) == IPPROTO_TCP;
-	struct lb_conn *conn = insert(st, rq->key, rq->hash,
-				      is_tcp_key ? LB_CONN_TCP_FWD : LB_CONN_UDP_FWD, now_ms);
+	struct lb_conn *conn = insert(st, rq->key, rq->hash, (enum lb_conn_kind)fwd_like->kind,
+				      now_ms);
 
 	if (conn == NULL)
 		return NULL;
@@ -409,13 +338,13 @@ static struct lb_conn *insert_pair(struct lb_steer *st, const struct lb_conn_req
 				   const struct lb_conn *fwd_like, const struct lb_key *rev_key,
 				   uint64_t now_ms)
 {
-	bool is_v6 = rq->key->is_v6, is_tcp_key = lb_key_proto(rq->key) == IPPROTO_TCP;
+	bool is_v6 = rq->key->is_v6;
 	uint32_t rev_hash = lb_conn_hash(st->conn_table, rev_key);
 	struct lb_addr client = lb_key_src(rq->key);
 	struct lb_conn *conn;
 
-	conn = insert(st, rev_key, rev_hash, is_tcp_key ? LB_CONN_TCP_REV : LB_CONN_UDP_REV,
-		      now_ms);
+	conn = insert(st, rev_key, rev_hash,
+		      lb_conn_is_tcp(fwd_like) ? LB_CONN_TCP_REV : LB_CONN_UDP_REV, now_ms);
 	if (conn == NULL)
 		return NULL;
 	conn->service = fwd_like->service;
@@ -459,6 +388,7 @@ enum lb_counter lb_conn_plan_open(const struct lb_steer *st, const struct lb_con
 	*out = (struct lb_conn_plan){.like = {.service = (uint16_t)rq->slot,
 					      .service_epoch = svc->epoch,
 					      .client_next_hop = (uint16_t)rq->client_next_hop}};
+	out->like.kind = lb_key_proto(rq->key) == IPPROTO_TCP ? LB_CONN_TCP_FWD : LB_CONN_UDP_FWD;
 	out->like.fwd.real_id = rq->real_id;
 	out->like.fwd.real_epoch = real->epoch;
 	out->like.fwd.forwarding = svc->forwarding;
@@ -488,9 +418,9 @@ struct lb_conn *lb_conn_open(struct lb_steer *st, const struct lb_conn_request *
 		return NULL;
 	set_conns(st, st->conns + 1);
 	lb_count(st, LB_COUNT_conn_created);
-	lb_add(&st->service_traffic[rq->slot].conns, 1);
-	lb_add(&st->service_traffic[rq->slot].conns_live, 1);
-	lb_add(&st->real_traffic[rq->real_id].conns, 1);
-	lb_add(&st->real_traffic[rq->real_id].conns_live, 1);
+	lb_add(&st->service_lines[rq->slot].traffic.conns, 1);
+	lb_add(&st->service_lines[rq->slot].traffic.conns_live, 1);
+	lb_add(&st->real_lines[rq->real_id].traffic.conns, 1);
+	lb_add(&st->real_lines[rq->real_id].traffic.conns_live, 1);
 	return conn;
 }

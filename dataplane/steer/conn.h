@@ -21,7 +21,7 @@
 
 #include "packet/key.h"
 #include "packet/packet.h"
-#include "steer/conn_table.h"
+#include "steer/conn_find.h"
 #include "steer/iface.h"
 #include "steer/nat_addr_set.h"
 #include "steer/nat_source.h"
@@ -30,22 +30,52 @@
 #include "steer/persist_table.h"
 #include "steer/schedule.h"
 #include "steer/service_table.h"
+#include "steer/tcp_track.h"
 
 #define LB_EVICT_IDLE_S 60u   /* an established connection idle for less is in use */
 #define LB_AGE_SWEEP_MS 4000u /* the whole table is visited once in this time */
 #define LB_RECORD_KEEP_MIN_S \
 	10u /* a record lives two sweeps at least, so that the sweep keeps it */
 
-/* Per-service and per-real traffic, one writer. */
+struct lb_way_count {
+	uint64_t pkts;
+	uint64_t bytes;
+};
+
+/* Traffic of a service or a server: one writer, control reads it at any time. */
 struct lb_traffic_cell {
 	uint64_t conns;
 	uint64_t conns_live;
-	uint64_t pkts_in;
-	uint64_t bytes_in;
-	uint64_t pkts_out;
-	uint64_t bytes_out;
-	uint64_t unused[2];
+	struct lb_way_count way[2]; /* to the server, to the client */
 };
+
+/* What each packet of a service reads and counts, copied from its object: one line, so that an
+ * established packet need not follow the pointer. */
+struct lb_service_line {
+	struct lb_traffic_cell traffic;
+	rte_be32_t vip4_be; /* 0: of IPv6 */
+	uint16_t life;      /* lb_life() of its epoch */
+	uint16_t unused[5];
+};
+
+/* The same of a server. */
+struct lb_real_line {
+	struct lb_traffic_cell traffic;
+	rte_be32_t addr4_be; /* 0: of IPv6 */
+	uint32_t next_hop;
+	rte_be16_t port_be;
+	uint16_t life;
+	uint8_t via_gateway;
+	uint8_t unused[3];
+};
+
+_Static_assert(sizeof(struct lb_service_line) == 64 && sizeof(struct lb_real_line) == 64, "lines");
+
+/* A slot or id that is in use, and which of its owners has it; 0: nobody. */
+static inline uint16_t lb_life(uint8_t epoch)
+{
+	return (uint16_t)(0x100u | epoch);
+}
 
 /* Where the ageing sweep is. */
 struct lb_age {
@@ -73,6 +103,7 @@ struct lb_steer {
 	struct lb_nat_addr_set *nat_addr_set;
 	struct lb_persist_table *persist;
 	struct lb_next_hops *next_hops;
+	const struct lb_next_hop *hops;      /* all of them, by id */
 	const struct lb_route_table *routes; /* NULL: none yet */
 	const struct lb_service **services;  /* LB_SERVICES_MAX */
 	struct lb_schedule_state *schedule;  /* LB_SERVICES_MAX */
@@ -83,9 +114,9 @@ struct lb_steer {
 	struct lb_nat_cursor *nat_cursors;        /* LB_NAT_SOURCES_MAX * 2, v4 then v6 */
 	struct lb_addr *nat_addrs;                /* by id, LB_NAT_ADDR_IDS_MAX + 1 */
 	struct lb_ifaces ifaces;
-	struct lb_traffic_cell *service_traffic; /* LB_SERVICES_MAX */
-	struct lb_traffic_cell *real_traffic;    /* LB_REALS_MAX */
-	uint64_t *counters;                      /* LB_COUNTER_N */
+	struct lb_service_line *service_lines; /* LB_SERVICES_MAX */
+	struct lb_real_line *real_lines;       /* LB_REALS_MAX */
+	uint64_t *counters;                    /* LB_COUNTER_N */
 	struct lb_age age;
 };
 
@@ -133,18 +164,73 @@ bool lb_conn_has_room(const struct lb_steer *st, bool is_v6, uint32_t hash, uint
 struct lb_conn *lb_conn_open(struct lb_steer *st, const struct lb_conn_request *rq, uint64_t now_ms,
 			     enum lb_counter *reason);
 
-/* Is the entry's service and real server still whose it was? Then *real_id is that server. */
-bool lb_conn_is_valid(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6,
-		      uint32_t *real_id);
-
-/* NULL when the entry's service or real server has been given to another; then the pair is
- * removed and counted (conn_orphaned). Otherwise *real_id is the connection's server. */
-struct lb_conn *lb_conn_validate(struct lb_steer *st, struct lb_conn *conn, bool is_v6,
-				 uint32_t *real_id);
+/* The other direction's key and entry; false / NULL when it cannot be told or is not there. */
+bool lb_conn_peer_key(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6,
+		      struct lb_key *out);
+struct lb_conn *lb_conn_peer(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6);
 
 static inline bool lb_conn_is_reply(const struct lb_conn *conn)
 {
-	return conn->kind == LB_CONN_TCP_REV || conn->kind == LB_CONN_UDP_REV;
+	return conn->kind % 2 == 0; /* of an entry that is in use */
+}
+
+static inline bool lb_conn_is_tcp(const struct lb_conn *conn)
+{
+	return lb_conn_proto_class(conn->kind) == 1;
+}
+
+/* Of an IPv4 reverse entry. */
+static inline uint32_t lb_conn_rev_real(const struct lb_conn *rev)
+{
+	return (uint32_t)rev->rev.client_be[1] & 0xffffffu;
+}
+
+/* The server of the entry, by its id and the life in which the connection knows it. An IPv4 reverse
+ * entry has a word to spare behind the client's address and keeps both in it, so that replies need
+ * no second line; an IPv6 one has to ask its peer. False: it is not there. */
+static inline bool lb_conn_server(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6,
+				  uint32_t *real_id, uint16_t *life)
+{
+	const struct lb_conn *fwd = conn;
+
+	if (lb_conn_is_reply(conn)) {
+		if (likely(!is_v6)) {
+			*real_id = lb_conn_rev_real(conn);
+			*life = lb_life((uint8_t)((uint32_t)conn->rev.client_be[1] >> 24));
+			return true;
+		}
+		fwd = lb_conn_peer(st, conn, is_v6);
+		if (fwd == NULL)
+			return false;
+	}
+	*real_id = fwd->fwd.real_id;
+	*life = lb_life(fwd->fwd.real_epoch);
+	return true;
+}
+
+/* Ends what lb_conn_validate has found to be nobody's. */
+void lb_conn_end_orphan(struct lb_steer *st, struct lb_conn *conn, bool is_v6);
+
+/* Is the entry's service and real server still whose it was? Then *real_id is that server. */
+static inline bool lb_conn_is_valid(const struct lb_steer *st, const struct lb_conn *conn,
+				    bool is_v6, uint32_t *real_id)
+{
+	uint16_t life;
+
+	return likely(st->service_lines[conn->service].life == lb_life(conn->service_epoch)) &&
+	       likely(lb_conn_server(st, conn, is_v6, real_id, &life)) &&
+	       likely(st->real_lines[*real_id].life == life);
+}
+
+/* NULL when the entry's service or real server has been given to another; then the pair is
+ * removed and counted (conn_orphaned). Otherwise *real_id is the connection's server. */
+static inline struct lb_conn *lb_conn_validate(struct lb_steer *st, struct lb_conn *conn,
+					       bool is_v6, uint32_t *real_id)
+{
+	if (likely(lb_conn_is_valid(st, conn, is_v6, real_id)))
+		return conn;
+	lb_conn_end_orphan(st, conn, is_v6);
+	return NULL;
 }
 
 /* Only the client's packets pass: no reverse entry. */
@@ -157,27 +243,54 @@ static inline bool lb_conn_is_one_way(const struct lb_conn *conn)
  * while a server that takes nobody any more has not answered it. */
 bool lb_conn_may_reopen(const struct lb_steer *st, const struct lb_conn *conn);
 
+/* The state in both entries after a TCP packet of this direction. */
+void lb_conn_track_tcp(struct lb_steer *st, struct lb_conn *conn, bool is_v6, uint8_t tcp_flags);
+
 /* Notes a packet of this direction: last tick, and for TCP the state in both entries. */
-void lb_conn_track(struct lb_steer *st, struct lb_conn *conn, bool is_v6, uint8_t tcp_flags,
-		   uint64_t now_ms);
+static inline void lb_conn_track(struct lb_steer *st, struct lb_conn *conn, bool is_v6,
+				 uint8_t tcp_flags, uint16_t tick)
+{
+	if (unlikely(conn->last_tick != tick))
+		conn->last_tick = tick;
+	if (likely(conn->state == LB_TCP_ESTABLISHED && tcp_flags == LB_TCP_ACK))
+		return;
+	if (lb_conn_is_tcp(conn))
+		lb_conn_track_tcp(st, conn, is_v6, tcp_flags);
+}
 
-/* What a packet of this entry's direction has to carry when it leaves; of a one-way connection
- * what it came with. The entry is valid. */
-void lb_conn_translation(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6,
-			 struct lb_tuple *out);
+/* What a packet of this entry's direction has to carry when it leaves: addresses and ports of
+ * `out`, family and protocol as the packet has them. Not of a one-way connection. The entry is
+ * valid. */
+static inline void lb_conn_translate4(const struct lb_steer *st, const struct lb_conn *conn,
+				      const struct lb_key4 *key, struct lb_key4 *out)
+{
+	const struct lb_real_line *real;
+	rte_be16_t sport_be, dport_be;
 
-/* The same for a client's packet of this key; `conn` need not be in the table. */
-void lb_conn_translate_forward(const struct lb_steer *st, const struct lb_conn *conn,
-			       const struct lb_key *key, struct lb_tuple *out);
+	if (lb_conn_is_reply(conn)) {
+		out->src_be = st->service_lines[conn->service].vip4_be;
+		out->dst_be = conn->rev.client_be[0];
+		out->ports_be = lb_ports(conn->rev.vip_port_be, conn->rev.client_port_be);
+		return;
+	}
+	real = &st->real_lines[conn->fwd.real_id];
+	out->src_be = key->src_be;
+	out->dst_be = real->addr4_be;
+	sport_be = lb_ports_first(key->ports_be);
+	dport_be = real->port_be != 0 ? real->port_be : lb_ports_second(key->ports_be);
+	if (conn->fwd.nat_addr_id != 0) {
+		out->src_be = lb_addr_v4(&st->nat_addrs[conn->fwd.nat_addr_id]);
+		sport_be = conn->fwd.nat_port_be;
+	}
+	out->ports_be = lb_ports(sport_be, dport_be);
+}
+
+void lb_conn_translate6(const struct lb_steer *st, const struct lb_conn *conn,
+			const struct lb_key6 *key, struct lb_key6 *out);
 
 /* The client is reached by another next hop now. */
 void lb_conn_set_client_next_hop(struct lb_steer *st, struct lb_conn *conn, bool is_v6,
 				 uint32_t next_hop);
-
-/* The other direction's key and entry; false / NULL when it cannot be told or is not there. */
-bool lb_conn_peer_key(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6,
-		      struct lb_key *out);
-struct lb_conn *lb_conn_peer(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6);
 
 /* Removes its entries. */
 void lb_conn_close(struct lb_steer *st, struct lb_conn *conn, bool is_v6, enum lb_counter why);

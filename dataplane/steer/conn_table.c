@@ -3,8 +3,8 @@
  *   IPv4 bucket, 64 bytes:   | key 12 | lb_conn 20 | key 12 | lb_conn 20 |
  *   IPv6 bucket, 128 bytes:  | key 36 | lb_conn 28 | key 36 | lb_conn 28 |
  *
- * The two families differ in the compare, the hash and two numbers (struct family); everything else
- * is written once over entry addresses.
+ * The two families differ in the compare, the hash and two numbers (struct lb_conn_family);
+ * everything else is written once over entry addresses. Look-ups are in conn_find.h.
  *
  * Spill bits. A look-up that does not find its key in the first bucket has to read the second one
  * only when some key of the first bucket lives elsewhere. A bucket has room for two such bits, one
@@ -14,64 +14,15 @@
  * what still is away from home, then the two change roles. Whoever moves an entry away sets both,
  * so each bit is at any time at least as pessimistic as the truth that look-ups need.
  */
-#include "steer/conn_table.h"
+#include "steer/conn_find.h"
 
 #include <assert.h>
-#include <emmintrin.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 
-#include <rte_branch_prediction.h>
-#include <rte_prefetch.h>
-
-#include "steer/seeded_hash.h"
-
-#define SLOTS 2u
+#define SLOTS LB_CONN_SLOTS
 #define MEM_ALIGN 128u
 #define NO_NODE UINT16_MAX
-
-struct entry4 {
-	uint32_t key[3];
-	struct lb_conn conn;
-};
-
-struct entry6 {
-	uint32_t key[9];
-	union {
-		struct lb_conn conn;
-		uint32_t words[7];
-	};
-};
-
-static_assert(sizeof(struct lb_conn) == 20, "IPv4 part of an entry");
-static_assert(offsetof(struct lb_conn, last_tick) == 2, "packed without holes");
-static_assert(offsetof(struct lb_conn, fwd) == 8, "packed without holes");
-static_assert(offsetof(struct lb_conn, rev.client_be) == 12, "one word fits 20 bytes, four fit 28");
-static_assert(sizeof(struct entry4) == 32, "two to a line");
-static_assert(offsetof(struct entry4, conn) == 12, "key first");
-static_assert(sizeof(struct entry6) == 64, "one to a line");
-static_assert(offsetof(struct entry6, conn) == 36, "key first");
-static_assert(offsetof(struct lb_key4, ports_be) == 8, "entry key is the head of the packet key");
-static_assert(offsetof(struct lb_key6, ports_be) == 32, "entry key is the head of the packet key");
-static_assert(sizeof(struct lb_key4) == 16, "one vector to compare");
-static_assert(sizeof(struct lb_key6) == 40, "no holes");
-
-struct family {
-	uint8_t *entries;
-	uint32_t n_buckets;
-	uint32_t n_used;
-	uint32_t tidy_next; /* bucket */
-	uint8_t tidy_marks; /* round of lb_conn_tidy: 0 clears the bit, 1 sets it */
-	uint8_t live_bit;   /* the entry of each bucket whose spill bit look-ups read */
-	uint8_t entry_shift;
-	uint8_t key_bytes;
-};
-
-struct lb_conn_table {
-	struct lb_hash_seed seed;
-	struct family family[2];
-};
 
 struct bucket_pair {
 	uint32_t first;
@@ -102,8 +53,8 @@ size_t lb_conn_table_bytes(uint32_t n_v4, uint32_t n_v6)
 	if (n_v4 > LB_CONN_ENTRIES_MAX || n_v6 > LB_CONN_ENTRIES_MAX)
 		return 0;
 	return align_up(sizeof(struct lb_conn_table)) +
-	       align_up((size_t)n_buckets_for(n_v4) * SLOTS * sizeof(struct entry4)) +
-	       align_up((size_t)n_buckets_for(n_v6) * SLOTS * sizeof(struct entry6));
+	       align_up((size_t)n_buckets_for(n_v4) * SLOTS * sizeof(struct lb_conn_entry4)) +
+	       align_up((size_t)n_buckets_for(n_v6) * SLOTS * sizeof(struct lb_conn_entry6));
 }
 
 int lb_conn_table_init(void *mem, uint32_t n_v4, uint32_t n_v6, uint64_t seed,
@@ -116,66 +67,32 @@ int lb_conn_table_init(void *mem, uint32_t n_v4, uint32_t n_v6, uint64_t seed,
 		return -EINVAL;
 	lb_hash_seed_init(&t->seed, seed);
 	base += align_up(sizeof(*t));
-	t->family[0] = (struct family){
+	t->family[0] = (struct lb_conn_family){
 		.entries = base,
 		.n_buckets = n_buckets_for(n_v4),
 		.entry_shift = 5,
-		.key_bytes = offsetof(struct entry4, conn),
+		.key_bytes = offsetof(struct lb_conn_entry4, conn),
 	};
-	base += align_up((size_t)n_buckets_for(n_v4) * SLOTS * sizeof(struct entry4));
-	t->family[1] = (struct family){
+	base += align_up((size_t)n_buckets_for(n_v4) * SLOTS * sizeof(struct lb_conn_entry4));
+	t->family[1] = (struct lb_conn_family){
 		.entries = base,
 		.n_buckets = n_buckets_for(n_v6),
 		.entry_shift = 6,
-		.key_bytes = offsetof(struct entry6, conn),
+		.key_bytes = offsetof(struct lb_conn_entry6, conn),
 	};
 	*out = t;
 	return 0;
 }
 
-static uint8_t *entry_at(const struct family *f, uint32_t bucket, uint32_t slot)
+static struct lb_conn *conn_at(const struct lb_conn_family *f, uint32_t bucket, uint32_t slot)
 {
-	return f->entries + (((size_t)bucket * SLOTS + slot) << f->entry_shift);
+	return (struct lb_conn *)(lb_conn_entry_at(f, bucket, slot) + f->key_bytes);
 }
 
-static struct lb_conn *conn_at(const struct family *f, uint32_t bucket, uint32_t slot)
-{
-	return (struct lb_conn *)(entry_at(f, bucket, slot) + f->key_bytes);
-}
-
-static uint64_t pair(uint32_t upper, uint32_t lower)
-{
-	return (uint64_t)upper << 32 | lower;
-}
-
-/* The words are joined in registers: parsing has just stored them one by one, and a load of 64 bits
- * across two stores of 32 would have to wait for both to reach the cache. */
-uint32_t lb_conn_hash(const struct lb_conn_table *t, const struct lb_key *key)
-{
-	uint64_t words[5];
-
-	if (unlikely(key->is_v6)) {
-		words[0] = pair(key->v6.src_be[0], key->v6.src_be[1]);
-		words[1] = pair(key->v6.src_be[2], key->v6.src_be[3]);
-		words[2] = pair(key->v6.dst_be[0], key->v6.dst_be[1]);
-		words[3] = pair(key->v6.dst_be[2], key->v6.dst_be[3]);
-		words[4] = pair(key->v6.ports_be, key->v6.proto);
-		return (uint32_t)lb_hash_words(&t->seed, words, 5);
-	}
-	words[0] = pair(key->v4.src_be, key->v4.dst_be);
-	words[1] = pair(key->v4.ports_be, key->v4.proto);
-	return (uint32_t)lb_hash_words(&t->seed, words, 2);
-}
-
-static uint32_t first_bucket(const struct family *f, uint32_t hash)
-{
-	return lb_hash_reduce(hash, f->n_buckets);
-}
-
-static struct bucket_pair buckets_of(const struct family *f, uint32_t hash)
+static struct bucket_pair buckets_of(const struct lb_conn_family *f, uint32_t hash)
 {
 	struct bucket_pair b = {
-		.first = first_bucket(f, hash),
+		.first = lb_conn_first_bucket(f, hash),
 		.second = lb_hash_reduce((uint32_t)lb_hash_mix(hash + 1ull), f->n_buckets),
 	};
 
@@ -184,11 +101,29 @@ static struct bucket_pair buckets_of(const struct family *f, uint32_t hash)
 	return b;
 }
 
+struct lb_conn *lb_conn_find_second(const struct lb_conn_table *t, const struct lb_key *key,
+				    uint32_t hash)
+{
+	const struct lb_conn_family *f = &t->family[key->is_v6];
+
+	return lb_conn_find_in(f, buckets_of(f, hash).second, key);
+}
+
+void lb_conn_prefetch_second(const struct lb_conn_table *t, const struct lb_key *key, uint32_t hash)
+{
+	const struct lb_conn_family *f = &t->family[key->is_v6];
+	const uint8_t *bucket = lb_conn_entry_at(f, buckets_of(f, hash).second, 0);
+
+	rte_prefetch0(bucket);
+	if (key->is_v6)
+		rte_prefetch0(bucket + sizeof(struct lb_conn_entry6));
+}
+
 static uint32_t kind_proto(uint32_t kind)
 {
-	if (kind == LB_CONN_TCP_FWD || kind == LB_CONN_TCP_REV)
-		return IPPROTO_TCP;
-	return kind == LB_CONN_FREE ? 0 : IPPROTO_UDP;
+	if (kind == LB_CONN_FREE)
+		return 0;
+	return lb_conn_proto_class(kind) == 1 ? IPPROTO_TCP : IPPROTO_UDP;
 }
 
 void lb_conn_key(const struct lb_conn *conn, bool is_v6, struct lb_key *out)
@@ -198,15 +133,18 @@ void lb_conn_key(const struct lb_conn *conn, bool is_v6, struct lb_key *out)
 	memset(out, 0, sizeof(*out));
 	out->is_v6 = is_v6;
 	if (is_v6) {
-		memcpy(&out->v6, c - offsetof(struct entry6, conn), offsetof(struct entry6, conn));
+		memcpy(&out->v6, c - offsetof(struct lb_conn_entry6, conn),
+		       offsetof(struct lb_conn_entry6, conn));
 		out->v6.proto = kind_proto(conn->kind);
 	} else {
-		memcpy(&out->v4, c - offsetof(struct entry4, conn), offsetof(struct entry4, conn));
+		memcpy(&out->v4, c - offsetof(struct lb_conn_entry4, conn),
+		       offsetof(struct lb_conn_entry4, conn));
 		out->v4.proto = kind_proto(conn->kind);
 	}
 }
 
-static struct bucket_pair buckets_of_entry(const struct lb_conn_table *t, const struct family *f,
+static struct bucket_pair buckets_of_entry(const struct lb_conn_table *t,
+					   const struct lb_conn_family *f,
 					   const struct lb_conn *conn)
 {
 	struct lb_key key;
@@ -215,75 +153,13 @@ static struct bucket_pair buckets_of_entry(const struct lb_conn_table *t, const 
 	return buckets_of(f, lb_conn_hash(t, &key));
 }
 
-void lb_conn_prefetch(const struct lb_conn_table *t, const struct lb_key *key, uint32_t hash)
-{
-	const struct family *f = &t->family[key->is_v6];
-	uint32_t bucket = first_bucket(f, hash);
-
-	rte_prefetch0(entry_at(f, bucket, 0));
-	if (key->is_v6)
-		rte_prefetch0(entry_at(f, bucket, 1));
-}
-
-/* The fourth word of an IPv4 entry is not key: its lanes are left out of the comparison. */
-static bool is_key4(const struct entry4 *e, __m128i key, uint32_t proto)
-{
-	__m128i words = _mm_load_si128((const __m128i *)e);
-
-	return (_mm_movemask_epi8(_mm_cmpeq_epi32(words, key)) & 0xfff) == 0xfff &&
-	       kind_proto(e->conn.kind) == proto;
-}
-
-static bool is_key6(const struct entry6 *e, const struct lb_key6 *key)
-{
-	const __m128i *words = (const __m128i *)e;
-	__m128i src = _mm_loadu_si128((const __m128i *)key->src_be);
-	__m128i dst = _mm_loadu_si128((const __m128i *)key->dst_be);
-	__m128i same = _mm_and_si128(_mm_cmpeq_epi32(_mm_load_si128(words), src),
-				     _mm_cmpeq_epi32(_mm_load_si128(words + 1), dst));
-
-	return _mm_movemask_epi8(same) == 0xffff && e->key[8] == key->ports_be &&
-	       kind_proto(e->conn.kind) == key->proto;
-}
-
-static struct lb_conn *find_in_bucket(const struct family *f, uint32_t bucket,
-				      const struct lb_key *key)
-{
-	if (unlikely(key->is_v6)) {
-		struct entry6 *e = (struct entry6 *)entry_at(f, bucket, 0);
-
-		if (is_key6(&e[0], &key->v6))
-			return &e[0].conn;
-		return is_key6(&e[1], &key->v6) ? &e[1].conn : NULL;
-	}
-
-	struct entry4 *e = (struct entry4 *)entry_at(f, bucket, 0);
-	__m128i words = _mm_loadu_si128((const __m128i *)&key->v4);
-
-	if (is_key4(&e[0], words, key->v4.proto))
-		return &e[0].conn;
-	return is_key4(&e[1], words, key->v4.proto) ? &e[1].conn : NULL;
-}
-
-struct lb_conn *lb_conn_lookup(const struct lb_conn_table *t, const struct lb_key *key,
-			       uint32_t hash)
-{
-	const struct family *f = &t->family[key->is_v6];
-	uint32_t first = first_bucket(f, hash);
-	struct lb_conn *found = find_in_bucket(f, first, key);
-
-	if (found != NULL || !conn_at(f, first, f->live_bit)->spilled)
-		return found;
-	return find_in_bucket(f, buckets_of(f, hash).second, key);
-}
-
-static void set_spilled(const struct family *f, uint32_t bucket)
+static void set_spilled(const struct lb_conn_family *f, uint32_t bucket)
 {
 	conn_at(f, bucket, 0)->spilled = 1;
 	conn_at(f, bucket, 1)->spilled = 1;
 }
 
-static void clear_entry(const struct family *f, uint8_t *entry)
+static void clear_entry(const struct lb_conn_family *f, uint8_t *entry)
 {
 	struct lb_conn *conn = (struct lb_conn *)(entry + f->key_bytes);
 	uint8_t spilled = conn->spilled;
@@ -292,7 +168,7 @@ static void clear_entry(const struct family *f, uint8_t *entry)
 	conn->spilled = spilled & 1u;
 }
 
-static void move_entry(const struct family *f, uint8_t *from, uint8_t *to)
+static void move_entry(const struct lb_conn_family *f, uint8_t *from, uint8_t *to)
 {
 	struct lb_conn *conn = (struct lb_conn *)(to + f->key_bytes);
 	uint8_t spilled = conn->spilled;
@@ -303,7 +179,7 @@ static void move_entry(const struct family *f, uint8_t *from, uint8_t *to)
 }
 
 /* SLOTS when there is none. */
-static uint32_t free_slot(const struct family *f, uint32_t bucket)
+static uint32_t free_slot(const struct lb_conn_family *f, uint32_t bucket)
 {
 	if (conn_at(f, bucket, 0)->kind == LB_CONN_FREE)
 		return 0;
@@ -313,7 +189,7 @@ static uint32_t free_slot(const struct family *f, uint32_t bucket)
 /* Moves the entries on the way from a root to nodes[i], last one first. The search is breadth first
  * and ends at the first room, so no bucket comes twice on a way: from the earlier visit the rest of
  * it would have been shorter. Returns the root, whose slot *slot is free now. */
-static uint32_t make_moves(const struct lb_conn_table *t, const struct family *f,
+static uint32_t make_moves(const struct lb_conn_table *t, const struct lb_conn_family *f,
 			   const struct search_node *nodes, uint32_t i, uint32_t *slot,
 			   uint64_t *n_displaced)
 {
@@ -325,8 +201,8 @@ static uint32_t make_moves(const struct lb_conn_table *t, const struct family *f
 		assert((b.first == from ? b.second : b.first) == nodes[i].bucket);
 		if (nodes[i].bucket == b.second)
 			set_spilled(f, b.first);
-		move_entry(f, entry_at(f, from, nodes[i].parent_slot),
-			   entry_at(f, nodes[i].bucket, *slot));
+		move_entry(f, lb_conn_entry_at(f, from, nodes[i].parent_slot),
+			   lb_conn_entry_at(f, nodes[i].bucket, *slot));
 		*slot = nodes[i].parent_slot;
 		(*n_displaced)++;
 		i = nodes[i].parent;
@@ -336,7 +212,7 @@ static uint32_t make_moves(const struct lb_conn_table *t, const struct family *f
 
 /* Makes room in one of the two buckets. Returns it with the free slot; false: none was found within
  * the bound and nothing has moved. */
-static bool displace(const struct lb_conn_table *t, const struct family *f,
+static bool displace(const struct lb_conn_table *t, const struct lb_conn_family *f,
 		     struct bucket_pair roots, uint32_t *bucket, uint32_t *slot,
 		     uint64_t *n_displaced)
 {
@@ -368,7 +244,7 @@ static bool displace(const struct lb_conn_table *t, const struct family *f,
 struct lb_conn *lb_conn_insert(struct lb_conn_table *t, const struct lb_key *key, uint32_t hash,
 			       enum lb_conn_kind kind, uint64_t *n_displaced)
 {
-	struct family *f = &t->family[key->is_v6];
+	struct lb_conn_family *f = &t->family[key->is_v6];
 	struct bucket_pair b = buckets_of(f, hash);
 	uint32_t bucket = b.first;
 	uint32_t slot = free_slot(f, bucket);
@@ -383,7 +259,7 @@ struct lb_conn *lb_conn_insert(struct lb_conn_table *t, const struct lb_key *key
 		return NULL;
 	if (bucket == b.second)
 		set_spilled(f, b.first);
-	memcpy(entry_at(f, bucket, slot), key->is_v6 ? (const void *)&key->v6 : &key->v4,
+	memcpy(lb_conn_entry_at(f, bucket, slot), key->is_v6 ? (const void *)&key->v6 : &key->v4,
 	       f->key_bytes);
 	conn = conn_at(f, bucket, slot);
 	conn->kind = (uint8_t)(kind & 7u);
@@ -393,7 +269,7 @@ struct lb_conn *lb_conn_insert(struct lb_conn_table *t, const struct lb_key *key
 
 void lb_conn_remove(struct lb_conn_table *t, struct lb_conn *conn, bool is_v6)
 {
-	struct family *f = &t->family[is_v6];
+	struct lb_conn_family *f = &t->family[is_v6];
 
 	assert(conn->kind != LB_CONN_FREE);
 	clear_entry(f, (uint8_t *)conn - f->key_bytes);
@@ -403,7 +279,7 @@ void lb_conn_remove(struct lb_conn_table *t, struct lb_conn *conn, bool is_v6)
 uint32_t lb_conn_bucket(const struct lb_conn_table *t, bool is_v6, uint32_t bucket,
 			struct lb_conn *out[2])
 {
-	const struct family *f = &t->family[is_v6];
+	const struct lb_conn_family *f = &t->family[is_v6];
 	uint32_t n = 0;
 
 	for (uint32_t s = 0; s < SLOTS; s++) {
@@ -425,7 +301,8 @@ uint32_t lb_conn_candidates(const struct lb_conn_table *t, bool is_v6, uint32_t 
 }
 
 /* One bucket of the second round of upkeep. */
-static void tidy_bucket(const struct lb_conn_table *t, const struct family *f, uint32_t bucket)
+static void tidy_bucket(const struct lb_conn_table *t, const struct lb_conn_family *f,
+			uint32_t bucket)
 {
 	for (uint32_t s = 0; s < SLOTS; s++) {
 		struct lb_conn *conn = conn_at(f, bucket, s);
@@ -438,7 +315,8 @@ static void tidy_bucket(const struct lb_conn_table *t, const struct family *f, u
 			continue;
 		slot = free_slot(f, home);
 		if (slot != SLOTS)
-			move_entry(f, entry_at(f, bucket, s), entry_at(f, home, slot));
+			move_entry(f, lb_conn_entry_at(f, bucket, s),
+				   lb_conn_entry_at(f, home, slot));
 		else
 			conn_at(f, home, !f->live_bit)->spilled = 1;
 	}
@@ -446,7 +324,7 @@ static void tidy_bucket(const struct lb_conn_table *t, const struct family *f, u
 
 void lb_conn_tidy(struct lb_conn_table *t, bool is_v6, uint32_t n_buckets)
 {
-	struct family *f = &t->family[is_v6];
+	struct lb_conn_family *f = &t->family[is_v6];
 
 	while (n_buckets-- > 0) {
 		if (f->tidy_marks)

@@ -81,14 +81,7 @@ size_t lb_conn_table_bytes(uint32_t n_v4, uint32_t n_v6);
 int lb_conn_table_init(void *mem, uint32_t n_v4, uint32_t n_v6, uint64_t seed,
 		       struct lb_conn_table **out);
 
-uint32_t lb_conn_hash(const struct lb_conn_table *t, const struct lb_key *key);
-
-/* Prefetches the first bucket. */
-void lb_conn_prefetch(const struct lb_conn_table *t, const struct lb_key *key, uint32_t hash);
-
-/* NULL: not there. */
-struct lb_conn *lb_conn_lookup(const struct lb_conn_table *t, const struct lb_key *key,
-			       uint32_t hash);
+/* Hash, prefetch and look-up are inline in conn_find.h. */
 
 /* A zeroed entry but for kind (which the caller gives and which fits key->proto). The key must not
  * be there. NULL: no room even by displacing, and nothing has moved. *n_displaced grows by the

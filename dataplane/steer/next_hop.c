@@ -40,10 +40,9 @@ void lb_next_hop_set(struct lb_next_hops *t, uint32_t id, const struct lb_next_h
 		memset(&t->hops[id], 0, sizeof(t->hops[id]));
 }
 
-const struct lb_next_hop *lb_next_hop_get(const struct lb_next_hops *t, uint32_t id)
+const struct lb_next_hop *lb_next_hops_all(const struct lb_next_hops *t)
 {
-	assert(id < LB_NEXT_HOPS_MAX);
-	return &t->hops[id];
+	return t->hops;
 }
 
 static uint64_t neighbour_word(uint8_t iface, const uint8_t mac[6])

@@ -27,8 +27,8 @@ void lb_next_hops_init(void *mem, uint64_t seed, struct lb_next_hops **out);
 /* Ids below LB_NEXT_HOP_LEARNED. NULL `nh`: unresolved. */
 void lb_next_hop_set(struct lb_next_hops *t, uint32_t id, const struct lb_next_hop *nh);
 
-/* Any id; an unresolved one has resolved = 0. */
-const struct lb_next_hop *lb_next_hop_get(const struct lb_next_hops *t, uint32_t id);
+/* By id, LB_NEXT_HOPS_MAX of them; an unresolved one has resolved = 0. Stays where it is. */
+const struct lb_next_hop *lb_next_hops_all(const struct lb_next_hops *t);
 
 /* The id of this neighbour, learnt now if need be; marks it as in use. */
 uint32_t lb_next_hop_learn(struct lb_next_hops *t, uint8_t iface, const uint8_t mac[6]);

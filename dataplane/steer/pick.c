@@ -56,7 +56,7 @@ static uint32_t schedule(const struct search *s, struct lb_schedule_state *turn,
 {
 	struct lb_schedule_request rq = {.key = s->flow,
 					 .targets = &s->st->targets,
-					 .real_traffic = s->st->real_traffic,
+					 .real_lines = s->st->real_lines,
 					 .for_group = for_group};
 
 	return lb_schedule_pick(s->svc, turn, &rq);

@@ -121,8 +121,8 @@ static bool is_less_loaded(const struct lb_service *svc, const struct lb_schedul
 			   uint32_t a, uint32_t b)
 {
 	const struct lb_service_server *x = &svc->servers[a], *y = &svc->servers[b];
-	uint64_t load_x = rq->real_traffic[x->real_id].conns_live + 1;
-	uint64_t load_y = rq->real_traffic[y->real_id].conns_live + 1;
+	uint64_t load_x = rq->real_lines[x->real_id].traffic.conns_live + 1;
+	uint64_t load_y = rq->real_lines[y->real_id].traffic.conns_live + 1;
 
 	if (svc->scheduler == LB_SCHED_LEAST_CONNECTIONS)
 		return load_x < load_y;

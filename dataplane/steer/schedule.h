@@ -28,7 +28,7 @@
 
 #define LB_SCHED_PROBES 64u
 
-struct lb_traffic_cell;
+struct lb_real_line;
 
 /* Two bits per target: LB_TARGET_NEW, LB_TARGET_KEEP. */
 struct lb_target_map {
@@ -61,7 +61,7 @@ void lb_schedule_replace(struct lb_schedule_state *st, const struct lb_service *
 struct lb_schedule_request {
 	const struct lb_key *key; /* client to VIP */
 	const struct lb_target_map *targets;
-	const struct lb_traffic_cell *real_traffic; /* this worker's, by real id */
+	const struct lb_real_line *real_lines; /* this worker's, by real id */
 	bool for_group; /* eligible is whose group_target_id is (a new record), not target_id */
 };
 

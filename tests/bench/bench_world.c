@@ -84,6 +84,7 @@ static void add_servers(struct bench_world *w)
 {
 	struct lb_iface iface = {.mac = {2, 0, 0, 0, 0, 0xfe}, .mtu = 1500};
 
+	iface.tunnel_source[w->shape.is_v6 ? 1 : 0] = addr_of(w, 0xac300000u, 1);
 	apply(w, LB_CMD_IFACE, 0, &iface, 0);
 	for (uint32_t i = 0; i < w->shape.n_servers; i++) {
 		struct lb_next_hop nh = {{2, 0, 1, 0, (uint8_t)(i >> 8), (uint8_t)i}, 0, 1};
@@ -106,7 +107,7 @@ static void add_service(struct bench_world *w, uint32_t slot)
 	struct lb_service_params params = {
 		.vip = vip_of(w, slot),
 		.protocol = IPPROTO_TCP,
-		.forwarding = w->shape.is_nat ? LB_FORWARD_NAT : LB_FORWARD_FULLNAT,
+		.forwarding = w->shape.forwarding,
 		.scheduler = LB_SCHED_ROUND_ROBIN,
 		.persist_len = w->shape.is_v6 ? 128 : 32,
 		.group_id = w->shape.has_persistence ? 1 : 0,
@@ -245,10 +246,12 @@ static void open_flows(struct bench_world *w)
 		if (p.verdict != LB_VERDICT_TX || p.is_originated)
 			die(p.verdict == LB_VERDICT_DROP ? lb_counter_info[p.drop_reason].name
 							 : "a flow was not opened");
-		read_answer_key(w, &p, &w->to_client[i]);
-		run_one(w, &w->to_client[i], 0x12, &p);
-		if (p.verdict != LB_VERDICT_TX || !p.is_reply)
-			die("an answer did not find its connection");
+		if (!lb_forwarding_is_one_way((uint8_t)w->shape.forwarding)) {
+			read_answer_key(w, &p, &w->to_client[i]);
+			run_one(w, &w->to_client[i], 0x12, &p);
+			if (p.verdict != LB_VERDICT_TX || !p.is_reply)
+				die("an answer did not find its connection");
+		}
 		run_one(w, &w->to_vip[i], 0x10, &p);
 	}
 }

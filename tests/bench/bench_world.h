@@ -19,7 +19,7 @@
 
 struct bench_shape {
 	bool is_v6;
-	bool is_nat; /* otherwise fullnat */
+	enum lb_forwarding forwarding;
 	uint32_t n_services;
 	uint32_t n_servers; /* all services together */
 	uint32_t n_flows;

@@ -136,15 +136,17 @@ static void check_rewrites(const uint8_t *data, size_t size, struct test_random 
 	quote.dst = random_addr(r, p->key.is_v6);
 	quote.sport_be = (rte_be16_t)test_random_word(r);
 	quote.dport_be = (rte_be16_t)test_random_word(r);
-	p->new_src = random_addr(r, p->key.is_v6);
-	p->new_dst = random_addr(r, p->key.is_v6);
-	p->new_sport_be = (rte_be16_t)test_random_word(r);
-	p->new_dport_be = (rte_be16_t)test_random_word(r);
+	p->to = p->key;
+	for (uint32_t i = 0; i < sizeof(p->to.v6.src_be) / 4; i++) {
+		p->to.v6.src_be[i] = test_random_word(r);
+		p->to.v6.dst_be[i] = test_random_word(r);
+	}
+	p->to.v6.ports_be = test_random_word(r);
 	if (p->verdict == LB_VERDICT_CONTINUE && p->kind != LB_PKT_OTHER) {
 		if (p->kind == LB_PKT_FLOW)
 			lb_rewrite_flow(p);
 		if (p->kind == LB_PKT_ICMP_ERROR)
-			lb_rewrite_icmp_error(p, &quote);
+			lb_rewrite_icmp_error(p, &quote.dst, &quote.src, &quote);
 		require(!was_valid || verify(p) == NULL || is_checksum_unquoted(p),
 			"a valid frame stays valid when rewritten");
 		was_valid = verify(p) == NULL;

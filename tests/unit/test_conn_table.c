@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "random.h"
-#include "steer/conn_table.h"
+#include "steer/conn_find.h"
 
 static struct lb_conn_table *make_table(uint32_t n_v4, uint32_t n_v6, uint64_t seed)
 {

@@ -26,11 +26,11 @@ Test(next_hop, set_and_get)
 	struct lb_next_hops *t = make_table();
 	struct lb_next_hop nh = {{2, 0, 0, 0, 0, 9}, 3, 1};
 
-	cr_expect_eq(lb_next_hop_get(t, 7)->resolved, 0);
+	cr_expect_eq((&lb_next_hops_all(t)[7])->resolved, 0);
 	lb_next_hop_set(t, 7, &nh);
-	cr_expect_eq(memcmp(lb_next_hop_get(t, 7), &nh, sizeof(nh)), 0);
+	cr_expect_eq(memcmp((&lb_next_hops_all(t)[7]), &nh, sizeof(nh)), 0);
 	lb_next_hop_set(t, 7, NULL);
-	cr_expect_eq(lb_next_hop_get(t, 7)->resolved, 0);
+	cr_expect_eq((&lb_next_hops_all(t)[7])->resolved, 0);
 	free(t);
 }
 
@@ -44,8 +44,8 @@ Test(next_hop, learns_each_neighbour_once_up_to_the_bound)
 		mac_of(i / 2, mac);
 		id = lb_next_hop_learn(t, (uint8_t)(i % 2), mac);
 		cr_assert_geq(id, LB_NEXT_HOP_LEARNED);
-		cr_assert_eq(memcmp(lb_next_hop_get(t, id)->mac, mac, 6), 0);
-		cr_assert_eq(lb_next_hop_get(t, id)->iface, i % 2);
+		cr_assert_eq(memcmp((&lb_next_hops_all(t)[id])->mac, mac, 6), 0);
+		cr_assert_eq((&lb_next_hops_all(t)[id])->iface, i % 2);
 		cr_assert_eq(lb_next_hop_learn(t, (uint8_t)(i % 2), mac), id);
 	}
 	mac_of(n, mac);
@@ -68,7 +68,7 @@ Test(next_hop, forgets_only_what_nobody_marked)
 		lb_next_hop_mark(t, ids[i]);
 	lb_next_hop_forget_unmarked(t);
 	for (uint32_t i = 0; i < 1000; i++) {
-		cr_expect_eq(lb_next_hop_get(t, ids[i])->resolved, i % 3 == 0);
+		cr_expect_eq((&lb_next_hops_all(t)[ids[i]])->resolved, i % 3 == 0);
 		mac_of(i, mac);
 		if (i % 3 == 0)
 			cr_expect_eq(lb_next_hop_learn(t, 0, mac), ids[i]);

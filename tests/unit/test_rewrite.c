@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 
+#include "packet/key.h"
 #include "packet/parse.h"
 #include "packet/rewrite.h"
 #include "random.h"
@@ -18,12 +19,32 @@ static struct lb_addr random_addr(struct test_random *r, bool is_v6)
 	return a;
 }
 
+static struct lb_icmp_quote random_ends(struct test_random *r, bool is_v6)
+{
+	return (struct lb_icmp_quote){random_addr(r, is_v6), random_addr(r, is_v6),
+				      (rte_be16_t)test_random_word(r),
+				      (rte_be16_t)test_random_word(r)};
+}
+
+static void aim(struct lb_pkt *p, const struct lb_icmp_quote *at)
+{
+	p->to = p->key;
+	if (p->key.is_v6) {
+		memcpy(p->to.v6.src_be, &at->src, 16);
+		memcpy(p->to.v6.dst_be, &at->dst, 16);
+		p->to.v6.ports_be = lb_ports(at->sport_be, at->dport_be);
+	} else {
+		p->to.v4.src_be = lb_addr_v4(&at->src);
+		p->to.v4.dst_be = lb_addr_v4(&at->dst);
+		p->to.v4.ports_be = lb_ports(at->sport_be, at->dport_be);
+	}
+}
+
 static void random_target(struct test_random *r, struct lb_pkt *p)
 {
-	p->new_src = random_addr(r, p->key.is_v6);
-	p->new_dst = random_addr(r, p->key.is_v6);
-	p->new_sport_be = (rte_be16_t)test_random_word(r);
-	p->new_dport_be = (rte_be16_t)test_random_word(r);
+	struct lb_icmp_quote ends = random_ends(r, p->key.is_v6);
+
+	aim(p, &ends);
 }
 
 static const char *verify(const struct lb_pkt *p)
@@ -60,13 +81,14 @@ Test(rewrite, a_flow_equals_the_frame_built_with_the_new_addresses)
 		want = f;
 		p = frame_view(&f);
 		lb_parse(&p);
-		random_target(&r, &p);
-		now = (struct lb_icmp_quote){p.new_src, p.new_dst, p.new_sport_be, p.new_dport_be};
+		now = random_ends(&r, p.key.is_v6);
+		aim(&p, &now);
 		put_expected(frame_at(&want, want.l3_off), frame_at(&want, want.l4_off), want.is_v6,
 			     &now);
+		(*frame_at(&want, want.l3_off + (want.is_v6 ? 7 : 8)))--;
 		want.len = p.l3_off + p.ip_len; /* padding has no part in checksums */
 		frame_checksums(&want);
-		lb_rewrite_flow(&p);
+		cr_assert(lb_rewrite_flow(&p));
 		cr_assert(memcmp(p.data, frame_at(&want, 0), want.len) == 0,
 			  "case %s round %u seed %" PRIu64 ": %s wrong", shape->name, round, seed,
 			  verify(&p));
@@ -74,7 +96,7 @@ Test(rewrite, a_flow_equals_the_frame_built_with_the_new_addresses)
 }
 
 /* A packet is rewritten once on its way there and its reply once on its way back. */
-Test(rewrite, there_and_back_again_changes_nothing)
+Test(rewrite, there_and_back_again_costs_two_hops_and_no_more)
 {
 	uint64_t seed = test_seed("rewrite");
 	struct test_random r = {seed};
@@ -92,18 +114,13 @@ Test(rewrite, there_and_back_again_changes_nothing)
 		lb_parse(&p);
 		back = p;
 		random_target(&r, &p);
-		lb_rewrite_flow(&p);
-		back.new_src = p.key.is_v6 ? (struct lb_addr){{0}}
-					   : lb_addr_from_v4(p.key.v4.src_be);
-		back.new_dst = p.key.is_v6 ? (struct lb_addr){{0}}
-					   : lb_addr_from_v4(p.key.v4.dst_be);
-		if (p.key.is_v6) {
-			memcpy(&back.new_src, p.key.v6.src_be, 16);
-			memcpy(&back.new_dst, p.key.v6.dst_be, 16);
-		}
-		back.new_sport_be = rte_cpu_to_be_16(SHAPE_SPORT);
-		back.new_dport_be = rte_cpu_to_be_16(SHAPE_DPORT);
-		lb_rewrite_flow(&back);
+		cr_assert(lb_rewrite_flow(&p));
+		back.to = p.key;
+		back.key = p.to;
+		cr_assert(lb_rewrite_flow(&back));
+		*frame_at(&before, before.l3_off + (before.is_v6 ? 7 : 8)) -= 2;
+		before.len = p.l3_off + p.ip_len;
+		frame_checksums(&before);
 		cr_expect_arr_eq(p.data, frame_at(&before, 0), before.len, "case %s seed %" PRIu64,
 				 shapes[i].name, seed);
 	}
@@ -145,15 +162,12 @@ Test(rewrite, a_checksum_that_comes_out_as_zero)
 		frame_checksums(&f);
 		p = frame_view(&f);
 		lb_parse(&p);
-		p.new_src = lb_addr_from_v4(p.key.v4.src_be);
-		p.new_dst = lb_addr_from_v4(p.key.v4.dst_be);
-		if (is_v6) {
-			memcpy(&p.new_src, p.key.v6.src_be, 16);
-			memcpy(&p.new_dst, p.key.v6.dst_be, 16);
-		}
-		p.new_sport_be = rte_cpu_to_be_16(frame_get16(&want, want.l4_off));
-		p.new_dport_be = rte_cpu_to_be_16(SHAPE_DPORT);
-		lb_rewrite_flow(&p);
+		p.to = p.key;
+		memcpy(is_v6 ? &p.to.v6.ports_be : &p.to.v4.ports_be, frame_at(&want, want.l4_off),
+		       4);
+		cr_assert(lb_rewrite_flow(&p));
+		(*frame_at(&want, want.l3_off + (is_v6 ? 7 : 8)))--;
+		frame_checksums(&want);
 		cr_expect_eq(frame_get16(&f, f.l4_off + (is_udp ? 6 : 16)), is_udp ? 0xffff : 0,
 			     "case %u", i);
 		cr_expect_arr_eq(p.data, frame_at(&want, 0), want.len, "case %u", i);
@@ -250,7 +264,7 @@ Test(rewrite, link_layer_addresses_and_nothing_else)
 	before = f;
 	p = frame_view(&f);
 	lb_parse(&p);
-	lb_rewrite_link(&p, dst, src);
+	lb_rewrite_link(p.data, dst, src);
 	cr_expect_arr_eq(p.data, dst, 6);
 	cr_expect_arr_eq(p.data + 6, src, 6);
 	cr_expect_arr_eq(p.data + 12, frame_at(&before, 12), before.len - 12);
@@ -267,7 +281,7 @@ Test(rewrite, icmp_errors_stay_valid_and_name_the_other_side)
 	for (uint32_t round = 0; round < 40000; round++) {
 		const struct shape *shape = &shapes[test_random(&r) % n_shapes];
 		struct frame f, before;
-		struct lb_icmp_quote quote;
+		struct lb_icmp_quote quote, outer;
 		struct lb_pkt p;
 
 		if (shape->kind != LB_PKT_ICMP_ERROR)
@@ -276,11 +290,9 @@ Test(rewrite, icmp_errors_stay_valid_and_name_the_other_side)
 		before = f;
 		p = frame_view(&f);
 		lb_parse(&p);
-		random_target(&r, &p);
-		quote = (struct lb_icmp_quote){random_addr(&r, f.is_v6), random_addr(&r, f.is_v6),
-					       (rte_be16_t)test_random_word(&r),
-					       (rte_be16_t)test_random_word(&r)};
-		lb_rewrite_icmp_error(&p, &quote);
+		outer = random_ends(&r, f.is_v6);
+		quote = random_ends(&r, f.is_v6);
+		lb_rewrite_icmp_error(&p, &outer.src, &outer.dst, &quote);
 		cr_assert_null(frame_verify(p.data, p.len), "case %s seed %" PRIu64 ": %s",
 			       shape->name, seed, verify(&p));
 		put_expected(frame_at(&before, p.quote_off), frame_at(&before, p.quote_l4_off),
@@ -290,9 +302,9 @@ Test(rewrite, icmp_errors_stay_valid_and_name_the_other_side)
 		cr_assert(memcmp(p.data + p.quote_off + 12, frame_at(&before, p.quote_off + 12),
 				 f.is_v6 ? 28 : 8) == 0);
 		cr_assert(memcmp(p.data + p.l3_off + (f.is_v6 ? 8 : 12),
-				 &p.new_src.word_be[f.is_v6 ? 0 : 3], f.is_v6 ? 16 : 4) == 0);
+				 &outer.src.word_be[f.is_v6 ? 0 : 3], f.is_v6 ? 16 : 4) == 0);
 		cr_assert(memcmp(p.data + p.l3_off + (f.is_v6 ? 24 : 16),
-				 &p.new_dst.word_be[f.is_v6 ? 0 : 3], f.is_v6 ? 16 : 4) == 0);
+				 &outer.dst.word_be[f.is_v6 ? 0 : 3], f.is_v6 ? 16 : 4) == 0);
 	}
 }
 
@@ -307,6 +319,7 @@ Test(rewrite, an_error_about_a_rewritten_packet_quotes_the_original)
 		for (uint32_t n_l4 = 4; n_l4 < 60; n_l4++) {
 			struct frame original, sent, f, want;
 			struct lb_icmp_quote quote;
+			struct lb_addr router, client;
 			struct lb_pkt p;
 			uint32_t n;
 
@@ -324,7 +337,11 @@ Test(rewrite, an_error_about_a_rewritten_packet_quotes_the_original)
 			lb_addr_parse(p.key.is_v6 ? SHAPE_CLIENT6 : SHAPE_CLIENT4, &quote.src);
 			lb_addr_parse(p.key.is_v6 ? SHAPE_VIP6 : SHAPE_VIP4, &quote.dst);
 			random_target(&r, &p);
-			lb_rewrite_flow(&p);
+			cr_assert(lb_rewrite_flow(&p));
+			/* The quote keeps the TTL of where the packet died. */
+			(*frame_at(&original, original.l3_off + (original.is_v6 ? 7 : 8)))--;
+			original.len = p.l3_off + p.ip_len;
+			frame_checksums(&original);
 			n = p.l4_off - p.l3_off + n_l4;
 			if (n > p.ip_len)
 				n = p.ip_len;
@@ -333,9 +350,9 @@ Test(rewrite, an_error_about_a_rewritten_packet_quotes_the_original)
 			p = frame_view(&f);
 			lb_parse(&p);
 			cr_assert_eq(p.kind, LB_PKT_ICMP_ERROR);
-			lb_addr_parse(p.key.is_v6 ? SHAPE_ROUTER6 : SHAPE_ROUTER4, &p.new_src);
-			lb_addr_parse(p.key.is_v6 ? SHAPE_CLIENT6 : SHAPE_CLIENT4, &p.new_dst);
-			lb_rewrite_icmp_error(&p, &quote);
+			lb_addr_parse(p.key.is_v6 ? SHAPE_ROUTER6 : SHAPE_ROUTER4, &router);
+			lb_addr_parse(p.key.is_v6 ? SHAPE_CLIENT6 : SHAPE_CLIENT4, &client);
+			lb_rewrite_icmp_error(&p, &router, &client, &quote);
 			cr_assert(memcmp(p.data, frame_at(&want, 0), want.len) == 0,
 				  "case %s quote of %u seed %" PRIu64, shapes[i].name, n, seed);
 		}
@@ -358,9 +375,8 @@ Test(rewrite, a_wrong_icmp_checksum_stays_wrong)
 		*frame_at(&f, f.l4_off + 2) ^= 0x10;
 		p = frame_view(&f);
 		lb_parse(&p);
-		random_target(&r, &p);
-		quote = (struct lb_icmp_quote){p.new_src, p.new_dst, 1, 2};
-		lb_rewrite_icmp_error(&p, &quote);
+		quote = random_ends(&r, p.key.is_v6);
+		lb_rewrite_icmp_error(&p, &quote.src, &quote.dst, &quote);
 		cr_expect_str_eq(verify(&p), "ICMP checksum wrong", "case %s", shapes[i].name);
 	}
 }

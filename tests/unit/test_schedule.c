@@ -18,7 +18,7 @@ static struct lb_service_server servers[SERVERS];
 static struct lb_port_range port = {80, 80};
 static uint8_t bits[SERVERS / 2];
 static struct lb_target_map targets = {bits, 0};
-static struct lb_traffic_cell traffic[SERVERS];
+static struct lb_real_line lines[SERVERS];
 static struct lb_key flow;
 
 static struct lb_addr address_of(uint32_t server)
@@ -64,7 +64,7 @@ static struct lb_service *make_service(size_t n, uint8_t scheduler, const uint32
 
 static uint32_t pick_one(const struct lb_service *svc, struct lb_schedule_state *st, bool for_group)
 {
-	struct lb_schedule_request rq = {&flow, &targets, traffic, for_group};
+	struct lb_schedule_request rq = {&flow, &targets, lines, for_group};
 
 	return lb_schedule_pick(svc, st, &rq);
 }
@@ -358,7 +358,7 @@ static void check_least(struct test_random *r, uint32_t n, bool churn)
 	uint32_t n_live = 0, worst = 0;
 	struct lb_schedule_state st;
 
-	memset(traffic, 0, sizeof(traffic));
+	memset(lines, 0, sizeof(lines));
 	lb_schedule_init(&st, svc, 0, 1, 1);
 	for (uint32_t i = 0; i < ALL; i++) {
 		uint32_t one, mean;
@@ -366,16 +366,16 @@ static void check_least(struct test_random *r, uint32_t n, bool churn)
 		if (churn && n_live == LIVE) {
 			uint32_t gone = test_random_below(r, n_live);
 
-			traffic[server_of[gone]].conns_live--;
+			lines[server_of[gone]].traffic.conns_live--;
 			server_of[gone] = server_of[--n_live];
 		}
 		flow = random_flow(r);
 		one = pick_one(svc, &st, false);
-		traffic[one].conns_live++;
+		lines[one].traffic.conns_live++;
 		server_of[n_live++] = (uint16_t)one;
 		mean = n_live / n;
-		if (traffic[one].conns_live > mean + worst)
-			worst = (uint32_t)traffic[one].conns_live - mean;
+		if (lines[one].traffic.conns_live > mean + worst)
+			worst = (uint32_t)lines[one].traffic.conns_live - mean;
 	}
 	cr_expect_leq(worst, least_bound(n) + (churn ? least_bound(n) : 0),
 		      "%u servers%s: %u above", n, churn ? " with churn" : "", worst);
@@ -401,17 +401,18 @@ Test(schedule, weighted_least_connections_follows_the_weights)
 	struct lb_service *svc = make_service(8, LB_SCHED_WEIGHTED_LEAST_CONNECTIONS, weights);
 	struct lb_schedule_state st;
 
-	memset(traffic, 0, sizeof(traffic));
+	memset(lines, 0, sizeof(lines));
 	lb_schedule_init(&st, svc, 0, 1, 1);
 	for (int i = 0; i < 80000; i++) {
 		flow = random_flow(&r);
-		traffic[pick_one(svc, &st, false)].conns_live++;
+		lines[pick_one(svc, &st, false)].traffic.conns_live++;
 	}
 	for (int s = 0; s < 8; s++) {
-		double share = 1000.0 * weights[s], off = (double)traffic[s].conns_live - share;
+		double share = 1000.0 * weights[s];
+		double off = (double)lines[s].traffic.conns_live - share;
 
 		cr_expect_leq(off < 0 ? -off : off, 0.02 * share, "server %d: %lu of %.0f", s,
-			      (unsigned long)traffic[s].conns_live, share);
+			      (unsigned long)lines[s].traffic.conns_live, share);
 	}
 	lb_service_free(svc);
 }
@@ -425,15 +426,15 @@ Test(schedule, least_connections_lets_an_emptier_server_catch_up)
 	struct lb_schedule_state st;
 
 	lb_schedule_init(&st, svc, 0, 1, 1);
-	memset(traffic, 0, sizeof(traffic));
+	memset(lines, 0, sizeof(lines));
 	for (int s = 1; s < 10; s++)
-		traffic[s].conns_live = 5000;
+		lines[s].traffic.conns_live = 5000;
 	for (int i = 0; i < 10000; i++) {
 		flow = random_flow(&r);
-		traffic[pick_one(svc, &st, false)].conns_live++;
+		lines[pick_one(svc, &st, false)].traffic.conns_live++;
 	}
-	cr_expect(traffic[0].conns_live > 1800 && traffic[0].conns_live < 2200, "%lu",
-		  (unsigned long)traffic[0].conns_live);
+	cr_expect(lines[0].traffic.conns_live > 1800 && lines[0].traffic.conns_live < 2200, "%lu",
+		  (unsigned long)lines[0].traffic.conns_live);
 	lb_service_free(svc);
 }
 

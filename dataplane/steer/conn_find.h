@@ -1,0 +1,233 @@
+/* conn_find.h - the look-up half of the connection table, inline.
+ *
+ * Role     key to hash, hash to bucket, bucket to entry: what every packet runs. Inline because the
+ *          passes run it for a whole burst in one loop: with calls instead, an established packet
+ *          takes a third more instructions (docs/performance.md)
+ * Shape    the layout of table and entries, and pure functions on them; conn_table.c has the rest
+ * Units    as in conn_table.h
+ * Threads  owner worker only
+ * Memory   reads one bucket, and a second one only where the first has spilled
+ * Limits   those of conn_table.h
+ * Errors   none
+ * Tests    tests/unit/test_conn_table.c
+ */
+#ifndef LB_CONN_FIND_H
+#define LB_CONN_FIND_H
+
+#include <emmintrin.h>
+#include <netinet/in.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_prefetch.h>
+
+#include "steer/conn_table.h"
+#include "steer/seeded_hash.h"
+
+#define LB_CONN_SLOTS 2u /* entries of a bucket */
+
+struct lb_conn_entry4 {
+	uint32_t key[3];
+	struct lb_conn conn;
+};
+
+struct lb_conn_entry6 {
+	uint32_t key[9];
+	union {
+		struct lb_conn conn;
+		uint32_t words[7];
+	};
+};
+
+_Static_assert(sizeof(struct lb_conn) == 20, "IPv4 part of an entry");
+_Static_assert(offsetof(struct lb_conn, last_tick) == 2, "packed without holes");
+_Static_assert(offsetof(struct lb_conn, fwd) == 8, "packed without holes");
+_Static_assert(offsetof(struct lb_conn, rev.client_be) == 12, "one word in 20 bytes, four in 28");
+_Static_assert(sizeof(struct lb_conn_entry4) == 32, "two to a line");
+_Static_assert(offsetof(struct lb_conn_entry4, conn) == 12, "key first");
+_Static_assert(sizeof(struct lb_conn_entry6) == 64, "one to a line");
+_Static_assert(offsetof(struct lb_conn_entry6, conn) == 36, "key first");
+_Static_assert(offsetof(struct lb_key4, ports_be) == 8, "an entry's key is the packet key's head");
+_Static_assert(offsetof(struct lb_key6, ports_be) == 32, "an entry's key is the packet key's head");
+_Static_assert(sizeof(struct lb_key4) == 16, "one vector to compare");
+_Static_assert(sizeof(struct lb_key6) == 40, "no holes");
+
+struct lb_conn_family {
+	uint8_t *entries;
+	uint32_t n_buckets;
+	uint32_t n_used;
+	uint32_t tidy_next; /* bucket */
+	uint8_t tidy_marks; /* round of lb_conn_tidy: 0 clears the bit, 1 sets it */
+	uint8_t live_bit;   /* the entry of each bucket whose spill bit look-ups read */
+	uint8_t entry_shift;
+	uint8_t key_bytes;
+};
+
+struct lb_conn_table {
+	struct lb_hash_seed seed;
+	struct lb_conn_family family[2];
+};
+
+static inline uint64_t lb_conn_word(uint32_t upper, uint32_t lower)
+{
+	return (uint64_t)upper << 32 | lower;
+}
+
+/* The words are joined in registers: parsing has just stored them one by one, and a load of 64 bits
+ * across two stores of 32 would have to wait for both to reach the cache. */
+static inline uint32_t lb_conn_hash(const struct lb_conn_table *t, const struct lb_key *key)
+{
+	uint64_t words[5];
+
+	if (unlikely(key->is_v6)) {
+		words[0] = lb_conn_word(key->v6.src_be[0], key->v6.src_be[1]);
+		words[1] = lb_conn_word(key->v6.src_be[2], key->v6.src_be[3]);
+		words[2] = lb_conn_word(key->v6.dst_be[0], key->v6.dst_be[1]);
+		words[3] = lb_conn_word(key->v6.dst_be[2], key->v6.dst_be[3]);
+		words[4] = lb_conn_word(key->v6.ports_be, key->v6.proto);
+		return (uint32_t)lb_hash_words(&t->seed, words, 5);
+	}
+	words[0] = lb_conn_word(key->v4.src_be, key->v4.dst_be);
+	words[1] = lb_conn_word(key->v4.ports_be, key->v4.proto);
+	return (uint32_t)lb_hash_words(&t->seed, words, 2);
+}
+
+static inline uint32_t lb_conn_first_bucket(const struct lb_conn_family *f, uint32_t hash)
+{
+	return lb_hash_reduce(hash, f->n_buckets);
+}
+
+static inline uint8_t *lb_conn_entry_at(const struct lb_conn_family *f, uint32_t bucket,
+					uint32_t slot)
+{
+	return f->entries + (((size_t)bucket * LB_CONN_SLOTS + slot) << f->entry_shift);
+}
+
+static inline struct lb_conn_entry4 *lb_conn_bucket4(const struct lb_conn_family *f,
+						     uint32_t bucket)
+{
+	return (struct lb_conn_entry4 *)f->entries + (size_t)bucket * LB_CONN_SLOTS;
+}
+
+static inline struct lb_conn_entry6 *lb_conn_bucket6(const struct lb_conn_family *f,
+						     uint32_t bucket)
+{
+	return (struct lb_conn_entry6 *)f->entries + (size_t)bucket * LB_CONN_SLOTS;
+}
+
+/* Prefetches the first bucket. */
+static inline void lb_conn_prefetch(const struct lb_conn_table *t, const struct lb_key *key,
+				    uint32_t hash)
+{
+	const struct lb_conn_family *f = &t->family[key->is_v6];
+	uint32_t bucket = lb_conn_first_bucket(f, hash);
+
+	if (likely(!key->is_v6)) {
+		rte_prefetch0(lb_conn_bucket4(f, bucket));
+	} else {
+		rte_prefetch0(lb_conn_bucket6(f, bucket));
+		rte_prefetch0(lb_conn_bucket6(f, bucket) + 1);
+	}
+}
+
+/* 1: TCP, 2: UDP, 0: free. Both kinds of a protocol stand side by side. */
+static inline uint32_t lb_conn_proto_class(uint32_t kind)
+{
+	return (kind + 1) >> 1;
+}
+
+static inline uint32_t lb_conn_class_of(uint32_t proto)
+{
+	return proto == IPPROTO_TCP ? 1 : 2;
+}
+
+/* The fourth word of an IPv4 entry is not key: its lanes are left out of the comparison. */
+static inline bool lb_conn_is_key4(const struct lb_conn_entry4 *e, __m128i key, uint32_t class)
+{
+	__m128i words = _mm_load_si128((const __m128i *)e);
+
+	return (_mm_movemask_epi8(_mm_cmpeq_epi32(words, key)) & 0xfff) == 0xfff &&
+	       lb_conn_proto_class(e->conn.kind) == class;
+}
+
+static inline bool lb_conn_is_key6(const struct lb_conn_entry6 *e, const struct lb_key6 *key,
+				   uint32_t class)
+{
+	const __m128i *words = (const __m128i *)e;
+	__m128i src = _mm_loadu_si128((const __m128i *)key->src_be);
+	__m128i dst = _mm_loadu_si128((const __m128i *)key->dst_be);
+	__m128i same = _mm_and_si128(_mm_cmpeq_epi32(_mm_load_si128(words), src),
+				     _mm_cmpeq_epi32(_mm_load_si128(words + 1), dst));
+
+	return _mm_movemask_epi8(same) == 0xffff && e->key[8] == key->ports_be &&
+	       lb_conn_proto_class(e->conn.kind) == class;
+}
+
+static inline struct lb_conn *lb_conn_find4(const struct lb_conn_family *f, uint32_t bucket,
+					    const struct lb_key4 *key)
+{
+	struct lb_conn_entry4 *e = lb_conn_bucket4(f, bucket);
+	__m128i words = _mm_loadu_si128((const __m128i *)key);
+	uint32_t class = lb_conn_class_of(key->proto);
+
+	if (lb_conn_is_key4(&e[0], words, class))
+		return &e[0].conn;
+	return lb_conn_is_key4(&e[1], words, class) ? &e[1].conn : NULL;
+}
+
+static inline struct lb_conn *lb_conn_find6(const struct lb_conn_family *f, uint32_t bucket,
+					    const struct lb_key6 *key)
+{
+	struct lb_conn_entry6 *e = lb_conn_bucket6(f, bucket);
+	uint32_t class = lb_conn_class_of(key->proto);
+
+	if (lb_conn_is_key6(&e[0], key, class))
+		return &e[0].conn;
+	return lb_conn_is_key6(&e[1], key, class) ? &e[1].conn : NULL;
+}
+
+static inline struct lb_conn *lb_conn_find_in(const struct lb_conn_family *f, uint32_t bucket,
+					      const struct lb_key *key)
+{
+	return unlikely(key->is_v6) ? lb_conn_find6(f, bucket, &key->v6)
+				    : lb_conn_find4(f, bucket, &key->v4);
+}
+
+/* The bit of the first bucket that says whether keys of it live in their second one. */
+static inline bool lb_conn_has_spilled(const struct lb_conn_family *f, uint32_t bucket)
+{
+	const uint8_t *entry = lb_conn_entry_at(f, bucket, f->live_bit);
+
+	return ((const struct lb_conn *)(entry + f->key_bytes))->spilled;
+}
+
+/* The look-up in two halves, so that a burst can have all its second buckets on their way before it
+ * reads the first of them. NULL with *is_open set: it may be in the second. */
+static inline struct lb_conn *lb_conn_find_first(const struct lb_conn_table *t,
+						 const struct lb_key *key, uint32_t hash,
+						 bool *is_open)
+{
+	const struct lb_conn_family *f = &t->family[key->is_v6];
+	uint32_t first = lb_conn_first_bucket(f, hash);
+	struct lb_conn *found = lb_conn_find_in(f, first, key);
+
+	*is_open = found == NULL && lb_conn_has_spilled(f, first);
+	return found;
+}
+
+void lb_conn_prefetch_second(const struct lb_conn_table *t, const struct lb_key *key,
+			     uint32_t hash);
+
+struct lb_conn *lb_conn_find_second(const struct lb_conn_table *t, const struct lb_key *key,
+				    uint32_t hash);
+
+/* NULL: not there. */
+static inline struct lb_conn *lb_conn_lookup(const struct lb_conn_table *t,
+					     const struct lb_key *key, uint32_t hash)
+{
+	bool is_open;
+	struct lb_conn *found = lb_conn_find_first(t, key, hash, &is_open);
+
+	return is_open ? lb_conn_find_second(t, key, hash) : found;
+}
+
+#endif
