@@ -242,7 +242,8 @@ class Ballastd:
         os.makedirs(self.folder, exist_ok=True)
         arms, huge = more.pop('arms', 1), more.pop('huge', False)
         self.sockets = [f'{self.folder}/memif{n}.sock' for n in range(arms)]
-        devices = ['vdev:' + memif(n, 'server', path, dut_mac(more.get('port', 0) + n))
+        port, rsize = more.pop('port', 0), more.pop('rsize', 10)
+        devices = ['vdev:' + memif(n, 'server', path, dut_mac(port + n), rsize)
                    for n, path in enumerate(self.sockets)]
         self.rest = Rest(f'{self.folder}/api.sock')
         more.setdefault('workers', [cores()[1]])
