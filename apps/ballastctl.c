@@ -2,6 +2,7 @@
 #include "ballastctl_change.h"
 #include "ballastctl_client.h"
 #include "ballastctl_decap.h"
+#include "ballastctl_explain.h"
 #include "ballastctl_options.h"
 #include "ballastctl_show.h"
 
@@ -31,6 +32,8 @@ static int run(const struct lb_ctl_view *view)
 		return lb_ctl_set_admin_state(view, "drain");
 	case LB_CTL_DISABLE:
 		return lb_ctl_set_admin_state(view, "disabled");
+	case LB_CTL_EXPLAIN:
+		return lb_ctl_explain(view);
 	default:
 		return lb_ctl_show(view);
 	}

@@ -21,6 +21,8 @@ static const char usage[] =
 	"  enable SERVER      give a real server new clients\n"
 	"  drain SERVER       keep its connections and known clients, give it no new ones\n"
 	"  disable SERVER     keep its connections only\n"
+	"  explain PACKET     what would happen to a packet now, and why; a packet is\n"
+	"                     `tcp|udp SOURCE DESTINATION`, each ADDRESS:PORT, or [IPV6]:PORT\n"
 	"  decap ACTION       at a real server: `attach IFNAME SOURCE...` unwraps what ipip and\n"
 	"                     gue services send from these tunnel sources;\n"
 	"                     `detach IFNAME` ends that\n"
@@ -30,6 +32,9 @@ static const char usage[] =
 	"  -o, --output FORMAT    table or json\n"
 	"  --timeout SECONDS      how long to wait for an answer (30)\n"
 	"  --all                  show counters: those that are zero too\n"
+	"  --tcp-flags FLAGS      explain: syn, ack, fin or rst (syn)\n"
+	"  --bytes N              explain: length of the IP packet (headers alone)\n"
+	"  --interface NAME       explain: where the packet comes in (the first)\n"
 	"  --dry-run              apply: say what would change, and change nothing\n"
 	"  --gue-port PORT        decap attach: of gue services (9886)\n"
 	"  --pending-restart      apply: also store keys that take effect at the next start\n"
@@ -42,6 +47,7 @@ enum {
 	TAKES_ALL = 1,
 	TAKES_DRY_RUN = 2,
 	TAKES_PENDING_RESTART = 4,
+	TAKES_PACKET = 8,
 };
 
 static const struct {
@@ -61,6 +67,7 @@ static const struct {
 	[LB_CTL_ENABLE] = {"enable", NULL, "SERVER", 0},
 	[LB_CTL_DRAIN] = {"drain", NULL, "SERVER", 0},
 	[LB_CTL_DISABLE] = {"disable", NULL, "SERVER", 0},
+	[LB_CTL_EXPLAIN] = {"explain", NULL, "PROTOCOL", TAKES_PACKET},
 };
 
 static int wrong(const char *what, const char *why)
@@ -89,6 +96,19 @@ static int parse_output(const char *text, struct lb_ctl_options *out)
 	return wrong("--output", "table and json are known");
 }
 
+/* PROTOCOL SOURCE DESTINATION */
+static int parse_packet(int n, char **words, struct lb_ctl_options *out)
+{
+	if (n < 4)
+		return wrong(n < 3 ? "SOURCE" : "DESTINATION", "missing");
+	if (n > 4)
+		return wrong(words[n - 1], "one word too many");
+	out->argument = words[1];
+	out->source = words[2];
+	out->destination = words[3];
+	return 0;
+}
+
 static int parse_words(int n, char **words, struct lb_ctl_options *out)
 {
 	int c = 0;
@@ -106,6 +126,8 @@ static int parse_words(int n, char **words, struct lb_ctl_options *out)
 	out->command = (enum lb_ctl_command)c;
 	if (commands[c].argument != NULL && n == 1)
 		return wrong(commands[c].argument, "missing");
+	if (c == LB_CTL_EXPLAIN)
+		return parse_packet(n, words, out);
 	if (n > 2 || (n == 2 && commands[c].noun == NULL && commands[c].argument == NULL))
 		return wrong(words[n - 1], "one word too many");
 	out->argument = commands[c].argument != NULL ? words[1] : NULL;
@@ -120,6 +142,9 @@ enum option_id {
 	OPTION_ALL,
 	OPTION_DRY_RUN,
 	OPTION_PENDING_RESTART,
+	OPTION_TCP_FLAGS,
+	OPTION_BYTES,
+	OPTION_INTERFACE,
 	OPTION_HELP,
 	OPTION_VERSION,
 };
@@ -142,6 +167,15 @@ static int take_option(int id, struct lb_ctl_options *out)
 		return 0;
 	case OPTION_PENDING_RESTART:
 		out->is_pending_restart = true;
+		return 0;
+	case OPTION_TCP_FLAGS:
+		out->tcp_flags = optarg;
+		return 0;
+	case OPTION_BYTES:
+		out->bytes = optarg;
+		return 0;
+	case OPTION_INTERFACE:
+		out->interface = optarg;
 		return 0;
 	case OPTION_HELP:
 		fputs(usage, stdout);
@@ -167,6 +201,9 @@ static int check_takes(const struct lb_ctl_options *options)
 		return wrong("--dry-run", "goes with apply");
 	if (options->is_pending_restart && (takes & TAKES_PENDING_RESTART) == 0)
 		return wrong("--pending-restart", "goes with apply");
+	if ((options->tcp_flags != NULL || options->bytes != NULL || options->interface != NULL) &&
+	    (takes & TAKES_PACKET) == 0)
+		return wrong("--tcp-flags, --bytes, --interface", "go with explain");
 	return 0;
 }
 
@@ -179,6 +216,9 @@ int lb_ctl_options_parse(int argc, char **argv, struct lb_ctl_options *out)
 		{"all", no_argument, NULL, OPTION_ALL},
 		{"dry-run", no_argument, NULL, OPTION_DRY_RUN},
 		{"pending-restart", no_argument, NULL, OPTION_PENDING_RESTART},
+		{"tcp-flags", required_argument, NULL, OPTION_TCP_FLAGS},
+		{"bytes", required_argument, NULL, OPTION_BYTES},
+		{"interface", required_argument, NULL, OPTION_INTERFACE},
 		{"help", no_argument, NULL, OPTION_HELP},
 		{"version", no_argument, NULL, OPTION_VERSION},
 		{0},

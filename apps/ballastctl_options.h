@@ -30,6 +30,7 @@ enum lb_ctl_command {
 	LB_CTL_ENABLE,
 	LB_CTL_DRAIN,
 	LB_CTL_DISABLE,
+	LB_CTL_EXPLAIN,
 	LB_CTL_COMMAND_N,
 };
 
@@ -41,7 +42,12 @@ struct lb_ctl_options {
 	bool is_dry_run;         /* apply */
 	bool is_pending_restart; /* apply: keys that need a restart may change */
 	enum lb_ctl_command command;
-	const char *argument; /* FILE or SERVER */
+	const char *argument; /* FILE, SERVER, or the first of several */
+	const char *source;   /* explain */
+	const char *destination;
+	const char *tcp_flags; /* explain; NULL: not said */
+	const char *bytes;
+	const char *interface;
 	bool is_done;         /* --help or --version was answered */
 };
 

@@ -227,6 +227,8 @@ static int create_parts(struct lb_control *ctl, struct lb_error *err)
 	if (rc == 0)
 		rc = lb_courier_create(ctl->base, &events, &ctl->courier);
 	if (rc == 0)
+		rc = lb_inquiries_create(ctl->base, &ctl->inquiries);
+	if (rc == 0)
 		rc = lb_helper_create(ctl->base, &ctl->helper);
 	if (rc == 0)
 		rc = lb_health_create(ctl->base, seed_of(ctl), lb_control_on_verdict, ctl,
@@ -314,6 +316,8 @@ void lb_control_stop(struct lb_control *ctl, struct lb_text *counters)
 	lb_helper_destroy(ctl->helper);
 	ctl->helper = NULL;
 	lb_kernel_path_release(ctl->kernel);
+	lb_inquiries_destroy(ctl->inquiries);
+	ctl->inquiries = NULL;
 	if (ctl->dp != NULL)
 		lb_dataplane_halt(ctl->dp);
 	/* Halted, they are final: whoever reads them can check the law. */

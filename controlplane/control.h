@@ -26,6 +26,7 @@
 
 struct event_base;
 struct lb_control;
+struct lb_inquiries;
 struct lb_kernel_path;
 struct lb_courier;
 struct lb_reconcile;
@@ -78,6 +79,7 @@ const struct lb_error_list *lb_control_pending(const struct lb_control *ctl);
 struct lb_dataplane *lb_control_dataplane(const struct lb_control *ctl); /* NULL: not running */
 struct lb_reconcile *lb_control_reconcile(const struct lb_control *ctl);
 struct lb_courier *lb_control_courier(const struct lb_control *ctl);
+struct lb_inquiries *lb_control_inquiries(const struct lb_control *ctl);
 const struct lb_kernel_path *lb_control_kernel_path(const struct lb_control *ctl);
 uint64_t lb_control_uptime_ms(const struct lb_control *ctl);
 

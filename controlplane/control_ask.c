@@ -44,6 +44,11 @@ struct lb_courier *lb_control_courier(const struct lb_control *ctl)
 	return ctl->courier;
 }
 
+struct lb_inquiries *lb_control_inquiries(const struct lb_control *ctl)
+{
+	return ctl->inquiries;
+}
+
 const struct lb_kernel_path *lb_control_kernel_path(const struct lb_control *ctl)
 {
 	return ctl->kernel;

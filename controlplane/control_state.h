@@ -11,6 +11,7 @@
 #include "courier.h"
 #include "health/health.h"
 #include "helper.h"
+#include "inquiry.h"
 #include "kernel_path.h"
 #include "reconcile.h"
 #include "store.h"
@@ -28,6 +29,7 @@ struct lb_control {
 	struct lb_store *store; /* NULL: the configuration lives in memory only */
 	struct lb_reconcile *reconcile;
 	struct lb_courier *courier;
+	struct lb_inquiries *inquiries;
 	struct lb_kernel_path *kernel;
 	struct lb_health *health;
 	struct lb_dataplane *dp; /* NULL: not running */

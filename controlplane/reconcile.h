@@ -142,6 +142,14 @@ void lb_reconcile_pool_real(const struct lb_reconcile *r, uint32_t pool_idx, uin
 /* The slot of a service, for its traffic. */
 uint32_t lb_reconcile_service_slot(const struct lb_reconcile *r, uint32_t service_idx);
 
+/* The real id of a pool's member. */
+uint32_t lb_reconcile_member_real(const struct lb_reconcile *r, uint32_t pool_idx,
+				  uint32_t real_idx);
+
+/* The machine that a record's member is; false: no group has it any more. */
+bool lb_reconcile_member_address(const struct lb_reconcile *r, uint32_t member_id,
+				 struct lb_addr *out);
+
 /* Number of probes and of those without a verdict yet, for /readyz. */
 void lb_reconcile_probe_counts(const struct lb_reconcile *r, uint32_t *n, uint32_t *n_checking);
 

@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "availability.h"
 #include "reconcile.h"
@@ -48,6 +49,27 @@ void lb_reconcile_probe_counts(const struct lb_reconcile *r, uint32_t *n, uint32
 uint32_t lb_reconcile_service_slot(const struct lb_reconcile *r, uint32_t service_idx)
 {
 	return r->wanted.services[service_idx].slot;
+}
+
+uint32_t lb_reconcile_member_real(const struct lb_reconcile *r, uint32_t pool_idx,
+				  uint32_t real_idx)
+{
+	return r->wanted.members[r->wanted.pools[pool_idx].first_member + real_idx].real_id;
+}
+
+bool lb_reconcile_member_address(const struct lb_reconcile *r, uint32_t member_id,
+				 struct lb_addr *out)
+{
+	const struct lb_ids *targets = r->reg.of[LB_ID_TARGET];
+	const struct lb_target_key *key;
+
+	if (member_id >= lb_ids_bound(targets) || !lb_ids_is_used(targets, member_id))
+		return false;
+	key = lb_ids_key(targets, member_id);
+	if ((key->scope & LB_SCOPE_GROUP) == 0)
+		return false;
+	memcpy(out, lb_ids_key(r->reg.of[LB_ID_MACHINE], key->machine), sizeof(*out));
+	return true;
 }
 
 static void machine_reason(const struct lb_reconcile *r, uint32_t machine,

@@ -33,6 +33,11 @@ void lb_state_machines(const struct lb_control *ctl, struct lb_text *out);
 
 void lb_state_metrics(const struct lb_control *ctl, struct lb_text *out);
 
+/* As in the configuration document. */
+extern const char *const lb_state_admin_words[LB_ADMIN_DISABLED + 1];
+extern const char *const lb_state_forwarding_words[LB_FORWARD_N];
+extern const char *const lb_state_scheduler_words[LB_SCHED_N];
+
 /* Sums over the workers. */
 void lb_state_totals(const struct lb_dataplane *dp, uint64_t out[LB_COUNTER_N]);
 

@@ -9,13 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const admin_words[] = {[LB_ADMIN_ENABLED] = "enabled",
+const char *const lb_state_admin_words[LB_ADMIN_DISABLED + 1] = {
+	[LB_ADMIN_ENABLED] = "enabled",
 					  [LB_ADMIN_DRAIN] = "drain",
 					  [LB_ADMIN_DISABLED] = "disabled"};
-static const char *const forwarding_words[LB_FORWARD_N] = {
+const char *const lb_state_forwarding_words[LB_FORWARD_N] = {
 	[LB_FORWARD_FULLNAT] = "fullnat", [LB_FORWARD_NAT] = "nat", [LB_FORWARD_DSR] = "dsr",
 	[LB_FORWARD_IPIP] = "ipip",       [LB_FORWARD_GUE] = "gue"};
-static const char *const scheduler_words[LB_SCHED_N] = {
+const char *const lb_state_scheduler_words[LB_SCHED_N] = {
 	[LB_SCHED_ROUND_ROBIN] = "round_robin",
 	[LB_SCHED_WEIGHTED_ROUND_ROBIN] = "weighted_round_robin",
 	[LB_SCHED_MAGLEV] = "maglev",
@@ -41,7 +42,7 @@ static void add_real_state(struct lb_text *out, const struct lb_real_status *s, 
 	if (s->reason[0] != '\0')
 		lb_text_json_str(out, "reason", s->reason);
 	lb_text_json_seconds(out, "since_s", now_ms > s->since_ms ? now_ms - s->since_ms : 0);
-	lb_text_json_str(out, "admin_state", admin_words[s->admin_state]);
+	lb_text_json_str(out, "admin_state", lb_state_admin_words[s->admin_state]);
 }
 
 struct state_counts {
@@ -100,8 +101,8 @@ static void add_service(const struct lb_control *ctl, uint32_t idx, struct lb_te
 		lb_text_json_str(out, NULL, lb_state_ports(&svc->ports[i], text));
 	lb_text_json_close(out, ']');
 	lb_text_json_str(out, "server_pool", cfg->pools[svc->pool].name);
-	lb_text_json_str(out, "forwarding", forwarding_words[svc->forwarding]);
-	lb_text_json_str(out, "scheduler", scheduler_words[svc->scheduler]);
+	lb_text_json_str(out, "forwarding", lb_state_forwarding_words[svc->forwarding]);
+	lb_text_json_str(out, "scheduler", lb_state_scheduler_words[svc->scheduler]);
 	if (svc->group != LB_CFG_NONE)
 		lb_text_json_str(out, "persistence_group", cfg->groups[svc->group].name);
 	counts = add_service_reals(ctl, idx, out);

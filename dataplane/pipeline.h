@@ -44,7 +44,8 @@ int lb_pipeline_init(void *mem, const struct lb_pipeline_params *params, struct 
  * what it could not do with lb_pipeline_count(). */
 void lb_pipeline_run(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now_ms);
 
-/* Between bursts: one command from control. LB_CMD_GENERATION is the caller's. */
+/* Between bursts: one command from control. LB_CMD_ASK and LB_CMD_GENERATION are the
+ * caller's. */
 void lb_pipeline_apply(struct lb_pipeline *pl, const struct lb_cmd *cmd);
 
 /* Between bursts: ages connections, refreshes their records; a bounded number of buckets per

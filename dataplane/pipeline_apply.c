@@ -173,7 +173,8 @@ void lb_pipeline_apply(struct lb_pipeline *pl, const struct lb_cmd *cmd)
 		assert(cmd->idx < LB_IFACES_MAX && cmd->object != NULL);
 		lb_ifaces_set(&st->ifaces, cmd->idx, cmd->object);
 		break;
-	case LB_CMD_GENERATION: /* the caller's */
+	case LB_CMD_ASK: /* the caller's */
+	case LB_CMD_GENERATION:
 	case LB_CMD_N:
 		break;
 	}

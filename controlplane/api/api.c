@@ -1,5 +1,6 @@
 #include "api.h"
 
+#include "api_explain.h"
 #include "api_write.h"
 #include "config/document_edit.h"
 #include "config/json.h"
@@ -203,6 +204,9 @@ static void handle_read(struct lb_api *api, struct lb_http_exchange *x, enum lb_
 		break;
 	case LB_ROUTE_WORKERS:
 		get_array(api, x, lb_state_workers);
+		break;
+	case LB_ROUTE_EXPLAIN:
+		lb_api_explain(api->ctl, x);
 		break;
 	case LB_ROUTE_MACHINES:
 		get_array(api, x, lb_state_machines);

@@ -40,6 +40,7 @@ const char *lb_http_reason(int status)
 		{500, "Internal Server Error"},
 		{501, "Not Implemented"},
 		{503, "Service Unavailable"},
+		{504, "Gateway Timeout"},
 		{505, "HTTP Version Not Supported"},
 		{507, "Insufficient Storage"},
 	};

@@ -20,6 +20,12 @@
 #define NOTES_MAX 1024
 #define EAL_OWN_MIB 24u /* EAL's and the drivers' own use beside the pools */
 
+/* A query stays where it is until every worker has told its last report. */
+struct asked {
+	struct lb_query query;
+	uint32_t n_left; /* workers that have not; 0: free */
+};
+
 struct lb_dataplane {
 	struct lb_eal eal;
 	bool is_eal_running;
@@ -37,6 +43,8 @@ struct lb_dataplane {
 	struct lb_persist_table *persist;
 	struct lb_publisher *publisher;
 	uint32_t punt_next; /* worker whose punt ring is read next */
+	uint32_t report_next;
+	struct asked queries[LB_QUERIES_MAX];
 	char notes[NOTES_MAX];
 };
 
@@ -346,6 +354,47 @@ int lb_dataplane_publish(struct lb_dataplane *dp, const struct lb_cmd *cmds, siz
 size_t lb_dataplane_poll(struct lb_dataplane *dp, struct lb_event *events, size_t max)
 {
 	return lb_publisher_poll(dp->publisher, events, max);
+}
+
+int lb_dataplane_ask(struct lb_dataplane *dp, const struct lb_query *query)
+{
+	for (uint32_t i = 0; i < LB_QUERIES_MAX; i++) {
+		struct asked *a = &dp->queries[i];
+		struct lb_cmd cmd = {.type = LB_CMD_ASK, .object = &a->query};
+
+		if (a->n_left != 0)
+			continue;
+		a->query = *query;
+		if (lb_publisher_ask(dp->publisher, &cmd) != 0)
+			return -ENOMEM;
+		a->n_left = dp->n_workers;
+		return 0;
+	}
+	return -EAGAIN;
+}
+
+static void note_last(struct lb_dataplane *dp, uint32_t id)
+{
+	for (uint32_t i = 0; i < LB_QUERIES_MAX; i++)
+		if (dp->queries[i].n_left != 0 && dp->queries[i].query.id == id) {
+			dp->queries[i].n_left--;
+			return;
+		}
+}
+
+bool lb_dataplane_report(struct lb_dataplane *dp, struct lb_report *out)
+{
+	for (uint32_t i = 0; i < dp->n_workers; i++) {
+		struct lb_worker *w = dp->workers[dp->report_next];
+
+		dp->report_next = (dp->report_next + 1) % dp->n_workers;
+		if (!lb_reporter_read(w->reporter.ring, out))
+			continue;
+		if (out->is_last)
+			note_last(dp, out->id);
+		return true;
+	}
+	return false;
 }
 
 uint64_t lb_dataplane_acked(const struct lb_dataplane *dp)

@@ -95,29 +95,26 @@ static void move_commands(struct lb_publisher *p, struct outlet *o)
 	}
 }
 
-int lb_publisher_publish(struct lb_publisher *p, const struct lb_cmd *cmds, size_t n,
-			 uint64_t generation)
+static struct batch *make_batch(const struct lb_publisher *p, size_t n)
 {
-	struct batch *b;
+	struct batch *b = malloc(sizeof(*b) + n * sizeof(b->cmds[0]));
 
-	if (generation <= p->generation)
-		return -EINVAL;
-	b = malloc(sizeof(*b) + (n + 1) * sizeof(b->cmds[0]));
 	if (b == NULL)
-		return -ENOMEM;
+		return NULL;
 	b->next = NULL;
-	b->n = n + 1;
+	b->n = n;
 	b->n_readers = p->n_outlets;
-	if (n > 0)
-		memcpy(b->cmds, cmds, n * sizeof(b->cmds[0]));
-	b->cmds[n] = (struct lb_cmd){.type = LB_CMD_GENERATION, .value = generation};
+	return b;
+}
+
+static void add_batch(struct lb_publisher *p, struct batch *b)
+{
 	if (p->last != NULL)
 		p->last->next = b;
 	else
 		p->first = b;
 	p->last = b;
-	p->n_published += n + 1;
-	p->generation = generation;
+	p->n_published += b->n;
 	for (uint32_t i = 0; i < p->n_outlets; i++)
 		if (p->outlets[i].batch == NULL) {
 			p->outlets[i].batch = b;
@@ -125,6 +122,34 @@ int lb_publisher_publish(struct lb_publisher *p, const struct lb_cmd *cmds, size
 		}
 	for (uint32_t i = 0; i < p->n_outlets; i++)
 		move_commands(p, &p->outlets[i]);
+}
+
+int lb_publisher_publish(struct lb_publisher *p, const struct lb_cmd *cmds, size_t n,
+			 uint64_t generation)
+{
+	struct batch *b;
+
+	if (generation <= p->generation)
+		return -EINVAL;
+	b = make_batch(p, n + 1);
+	if (b == NULL)
+		return -ENOMEM;
+	if (n > 0)
+		memcpy(b->cmds, cmds, n * sizeof(b->cmds[0]));
+	b->cmds[n] = (struct lb_cmd){.type = LB_CMD_GENERATION, .value = generation};
+	p->generation = generation;
+	add_batch(p, b);
+	return 0;
+}
+
+int lb_publisher_ask(struct lb_publisher *p, const struct lb_cmd *cmd)
+{
+	struct batch *b = make_batch(p, 1);
+
+	if (b == NULL)
+		return -ENOMEM;
+	b->cmds[0] = *cmd;
+	add_batch(p, b);
 	return 0;
 }
 

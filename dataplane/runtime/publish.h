@@ -41,6 +41,9 @@ void lb_publisher_destroy(struct lb_publisher *p); /* NULL is allowed */
 int lb_publisher_publish(struct lb_publisher *p, const struct lb_cmd *cmds, size_t n,
 			 uint64_t generation);
 
+/* The same without a generation: what is asked, not changed. */
+int lb_publisher_ask(struct lb_publisher *p, const struct lb_cmd *cmd);
+
 /* Moves commands on, takes acknowledgements, writes at most `max` LB_EVENT_RESOLVE, each next hop
  * once however many workers asked; their `worker` is UINT32_MAX. Returns how many. */
 size_t lb_publisher_poll(struct lb_publisher *p, struct lb_event *events, size_t max);

@@ -215,6 +215,8 @@ static uint32_t take_commands(struct lb_worker *w)
 		for (uint32_t i = 0; i < n; i++) {
 			if (cmds[i].type == LB_CMD_GENERATION)
 				w->generation = cmds[i].value;
+			else if (cmds[i].type == LB_CMD_ASK)
+				lb_reporter_take(&w->reporter, cmds[i].object, w->now_ms);
 			else
 				lb_pipeline_apply(w->pipeline, &cmds[i]);
 		}

@@ -24,6 +24,7 @@
 #include "runtime/byte_ring.h"
 #include "runtime/port.h"
 #include "runtime/publish.h"
+#include "runtime/reporter.h"
 #include "runtime/worker_stats.h"
 
 struct rte_mbuf;
@@ -69,6 +70,7 @@ struct lb_worker {
 
 	/* the worker's own */
 	struct lb_worker_stats stats; /* control reads it */
+	struct lb_reporter reporter;
 	uint64_t now_ms;
 	uint64_t aged_ms;
 	uint64_t idle_since_tsc;

@@ -28,6 +28,7 @@ static size_t hand_in_bytes(void)
 static size_t rings_bytes(const struct lb_pipeline_params *params)
 {
 	return commands_bytes() + events_bytes() + aligned(lb_byte_ring_bytes(LB_PUNT_RING_BYTES)) +
+	       aligned(lb_byte_ring_bytes(LB_REPORT_RING_BYTES)) +
 	       (params->worker == 0 ? aligned(lb_byte_ring_bytes(LB_INJECT_RING_BYTES)) : 0) +
 	       (params->n_workers - 1) * hand_in_bytes();
 }
@@ -58,6 +59,9 @@ static int init_rings(struct lb_worker *w, uint8_t **at)
 	if (rc == 0)
 		rc = lb_byte_ring_init(take(at, aligned(lb_byte_ring_bytes(LB_PUNT_RING_BYTES))),
 				       LB_PUNT_RING_BYTES, &w->punt);
+	if (rc == 0)
+		rc = lb_byte_ring_init(take(at, aligned(lb_byte_ring_bytes(LB_REPORT_RING_BYTES))),
+				       LB_REPORT_RING_BYTES, &w->reporter.ring);
 	if (rc == 0 && w->idx == 0)
 		rc = lb_byte_ring_init(take(at, aligned(lb_byte_ring_bytes(LB_INJECT_RING_BYTES))),
 				       LB_INJECT_RING_BYTES, &w->inject);
@@ -85,6 +89,8 @@ int lb_worker_block_create(const struct lb_pipeline_params *params, struct lb_wo
 	rc = init_rings(w, &at);
 	if (rc == 0)
 		rc = lb_pipeline_init(at, params, &w->pipeline);
+	w->reporter.worker = w->idx;
+	w->reporter.pipeline = w->pipeline;
 	if (rc != 0) {
 		lb_worker_block_destroy(w);
 		return rc;

@@ -6,7 +6,8 @@
  * Threads  made by control, consumed by each worker (or by ballast_replay) in order
  * Memory   objects belong to control. A *kept* object stays valid until every worker has
  *          acknowledged a generation after the command that replaces it; a *copied* object until
- *          every worker has acknowledged a generation after its own command
+ *          every worker has acknowledged a generation after its own command; a query until every
+ *          worker has told its last report
  * Limits   indexes are below the bounds of limits.h; control checks, workers assert
  * Errors   none: what could fail has failed when the object was built
  * Source   DESIGN 1, decision 3.8
@@ -26,6 +27,7 @@ enum lb_cmd_type {
 	LB_CMD_NAT_SOURCE, /* NAT source idx is now object (kept; NULL: nothing) */
 	LB_CMD_ROUTES,	   /* routes are now object (struct lb_route_table, kept) */
 	LB_CMD_IFACE,	   /* interface idx is now *object (struct lb_iface, copied) */
+	LB_CMD_ASK,	   /* answer object (struct lb_query) by reports; read until the last one */
 	LB_CMD_GENERATION, /* acknowledge value on the event ring */
 	LB_CMD_N,
 };

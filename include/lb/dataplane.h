@@ -23,6 +23,7 @@
 #include "lb/counters.h"
 #include "lb/error.h"
 #include "lb/limits.h"
+#include "lb/report.h"
 
 struct lb_dataplane;
 
@@ -72,6 +73,13 @@ int lb_dataplane_publish(struct lb_dataplane *dp, const struct lb_cmd *cmds, siz
  * pending, 50 ms otherwise). Writes at most `max` resolve events, returns how many: each next hop
  * once however many workers asked, `worker` is UINT32_MAX; the rest waits for the next call. */
 size_t lb_dataplane_poll(struct lb_dataplane *dp, struct lb_event *events, size_t max);
+
+/* Puts a copy of the query to every worker, behind what was published before. -EAGAIN:
+ * LB_QUERIES_MAX queries are unanswered; -ENOMEM: nothing was asked. */
+int lb_dataplane_ask(struct lb_dataplane *dp, const struct lb_query *query);
+
+/* The next report of any worker, also to a query that nobody waits for any more; false: none. */
+bool lb_dataplane_report(struct lb_dataplane *dp, struct lb_report *out);
 
 /* The generation that every worker has acknowledged; 0 before the first. */
 uint64_t lb_dataplane_acked(const struct lb_dataplane *dp);

@@ -65,6 +65,24 @@ size_t lb_dataplane_poll(struct lb_dataplane *dp, struct lb_event *events, size_
 	return n;
 }
 
+int lb_dataplane_ask(struct lb_dataplane *dp, const struct lb_query *query)
+{
+	if (dp->is_deaf)
+		return -EAGAIN;
+	dp->asked = *query;
+	dp->n_asked++;
+	return 0;
+}
+
+bool lb_dataplane_report(struct lb_dataplane *dp, struct lb_report *out)
+{
+	if (dp->n_reports == 0)
+		return false;
+	*out = dp->reports[0];
+	memmove(dp->reports, dp->reports + 1, --dp->n_reports * sizeof(dp->reports[0]));
+	return true;
+}
+
 uint64_t lb_dataplane_acked(const struct lb_dataplane *dp)
 {
 	return dp->acked[0] < dp->acked[1] ? dp->acked[0] : dp->acked[1];

@@ -13,6 +13,7 @@
 #include "lb/dataplane.h"
 
 #define FAKE_WORKERS 2u
+#define FAKE_REPORTS_MAX 64u
 
 struct lb_dataplane {
 	uint64_t published;
@@ -24,6 +25,11 @@ struct lb_dataplane {
 	uint64_t counter[FAKE_WORKERS][LB_COUNTER_N];
 	uint64_t loops;
 	size_t n_ports;
+	struct lb_query asked; /* the last query */
+	uint32_t n_asked;
+	bool is_deaf; /* takes no query */
+	struct lb_report reports[FAKE_REPORTS_MAX]; /* told at the next question for reports */
+	uint32_t n_reports;
 	uint32_t n_resolve; /* resolve events to give out at the next poll, for next hop 7 */
 };
 

@@ -49,6 +49,7 @@ static void apply(struct worker_model *w, const struct lb_cmd *cmd)
 	case LB_CMD_IFACE:
 		memcpy(&w->ifaces[cmd->idx], cmd->object, sizeof(w->ifaces[0]));
 		break;
+	case LB_CMD_ASK:
 	case LB_CMD_GENERATION:
 	case LB_CMD_N:
 		break;

@@ -1,8 +1,7 @@
 /* The whole control plane over a data plane of the test: REST on a unix socket, writes, store,
  * reconcile, publications. The loop runs in the test's own thread. */
-#include "api/api.h"
+#include "api_fixture.h"
 #include "courier.h"
-#include "fake_dataplane.h"
 #include "text.h"
 #include "write.h"
 
@@ -21,155 +20,11 @@
 
 #include <event2/event.h>
 
-#define ANSWER_MAX (1u << 20)
+static char answer[API_ANSWER_MAX];
 
-struct fixture {
-	char folder[64];
-	char config[96];
-	char socket[96];
-	struct lb_control *ctl;
-	struct lb_api *api;
-};
-
-static const char document[] =
-	"{\"version\": 1, \"server_pools\": [{\"name\": \"web\", \"real_servers\": ["
-	"{\"name\": \"a\", \"address\": \"192.0.2.11\"}, {\"name\": \"b\", \"address\": "
-	"\"192.0.2.12\"}]}], \"virtual_services\": [{\"name\": \"www\", \"address\": "
-	"\"192.0.2.10\", "
-	"\"protocol\": \"tcp\", \"ports\": [80], \"forwarding\": \"fullnat\", \"server_pool\": "
-	"\"web\"}]}\n";
-
-/* As root the control plane would look after this machine's addresses: it gets its own network. */
-static void leave_network(void)
+static int get(const struct api_fixture *f, const char *path)
 {
-	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
-	int fd;
-
-	if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0)
-		return;
-	fd = socket(AF_INET, SOCK_DGRAM, 0);
-	cr_assert(ioctl(fd, SIOCSIFFLAGS, &lo) == 0);
-	close(fd);
-}
-
-static void put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-	cr_assert(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
-	close(fd);
-}
-
-static char *contents(const char *path)
-{
-	static char text[65536];
-	int fd = open(path, O_RDONLY);
-	ssize_t n = read(fd, text, sizeof(text) - 1);
-
-	cr_assert(n >= 0);
-	text[n] = '\0';
-	close(fd);
-	return text;
-}
-
-static void turn(const struct fixture *f)
-{
-	event_base_loop(lb_control_base(f->ctl), EVLOOP_NONBLOCK);
-}
-
-static void start_with(struct fixture *f, const char *text, bool is_acked)
-{
-	static struct lb_error_list errors;
-	struct lb_control_params params = {.program = "test"};
-	struct lb_error err;
-
-	leave_network();
-	snprintf(f->folder, sizeof(f->folder), "/tmp/ballast-api-XXXXXX");
-	cr_assert(mkdtemp(f->folder) != NULL);
-	snprintf(f->config, sizeof(f->config), "%s/config.json", f->folder);
-	snprintf(f->socket, sizeof(f->socket), "%s/s", f->folder);
-	put(f->config, text);
-	params.config_path = f->config;
-	cr_assert(lb_control_create(&params, &f->ctl, &errors) == 0, "%s", errors.item[0].what);
-	cr_assert(lb_control_start(f->ctl, &err) == 0, "%s: %s", err.where, err.what);
-	cr_assert(lb_api_create(f->ctl, &f->api) == 0);
-	cr_assert(lb_http_listen_unix(lb_api_http(f->api), f->socket, &err) == 0, "%s", err.what);
-	fake_dataplane()->is_stuck[1] = !is_acked;
-	while (is_acked && !lb_control_is_active(f->ctl))
-		turn(f);
-}
-
-static void start(struct fixture *f)
-{
-	start_with(f, document, true);
-}
-
-static void stop(struct fixture *f)
-{
-	lb_control_stop(f->ctl, NULL);
-	lb_api_destroy(f->api);
-	lb_control_destroy(f->ctl);
-	unlink(f->config);
-	cr_expect(rmdir(f->folder) == 0, "something was left behind");
-}
-
-static int dial(const struct fixture *f)
-{
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", f->socket);
-	cr_assert(connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0);
-	cr_assert(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
-	return fd;
-}
-
-static int ask(const struct fixture *f, const char *method, const char *path, const char *body,
-	       const char *headers)
-{
-	struct lb_text request = {0};
-	int fd = dial(f);
-
-	lb_text_fmt(&request, "%s %s HTTP/1.1\r\nConnection: close\r\n%s", method, path,
-		    headers != NULL ? headers : "");
-	if (body != NULL)
-		lb_text_fmt(&request,
-			    "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-			    strlen(body), body);
-	else
-		lb_text_str(&request, "\r\n");
-	cr_assert(send(fd, request.data, request.n, 0) == (ssize_t)request.n);
-	lb_text_free(&request);
-	return fd;
-}
-
-/* The status; `answer` gets everything. */
-static int hear(const struct fixture *f, int fd, char answer[ANSWER_MAX])
-{
-	size_t n = 0;
-
-	for (;;) {
-		ssize_t got = recv(fd, answer + n, ANSWER_MAX - 1 - n, 0);
-
-		if (got == 0)
-			break;
-		cr_assert(got > 0 || errno == EAGAIN);
-		if (got > 0)
-			n += (size_t)got;
-		else
-			turn(f);
-	}
-	close(fd);
-	answer[n] = '\0';
-	cr_assert(strncmp(answer, "HTTP/1.1 ", 9) == 0, "%s", answer);
-	return (int)strtol(answer + 9, NULL, 10);
-}
-
-static char answer[ANSWER_MAX];
-
-static int get(const struct fixture *f, const char *path)
-{
-	return hear(f, ask(f, "GET", path, NULL, NULL), answer);
+	return api_get(f, path, answer);
 }
 
 static void etag_of(const char *text, char etag[64])
@@ -222,143 +77,147 @@ Test(api, requests_are_answered_by_their_status)
 		{"DELETE", "/api/v1/server-pools/web", NULL, 422,
 		 "/virtual_services/0/server_pool"},
 	};
-	struct fixture f;
+	struct api_fixture f;
 	uint64_t published;
 
-	start(&f);
+	api_start(&f);
 	published = fake_dataplane()->published;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		int status = hear(&f, ask(&f, cases[i].method, cases[i].path, cases[i].body, NULL),
-				  answer);
+		int status = api_hear(
+			&f, api_ask(&f, cases[i].method, cases[i].path, cases[i].body, NULL),
+			answer);
 
 		cr_expect(status == cases[i].status && strstr(answer, cases[i].has) != NULL,
 			  "%s %s %s: %d %s", cases[i].method, cases[i].path,
 			  cases[i].body != NULL ? cases[i].body : "", status, answer);
-		cr_expect(strcmp(contents(f.config), document) == 0, "%s stored something",
+		cr_expect(strcmp(api_contents(f.config), api_document) == 0, "%s stored something",
 			  cases[i].path);
 	}
 	cr_expect(fake_dataplane()->published == published, "a refused write published something");
-	stop(&f);
+	api_stop(&f);
 }
 
 Test(api, a_write_is_stored_and_acknowledged_before_it_is_answered)
 {
-	struct fixture f;
+	struct api_fixture f;
 	uint64_t published;
 	char etag[64], again[64];
 
-	start(&f);
+	api_start(&f);
 	published = fake_dataplane()->published;
-	cr_expect(hear(&f,
-		       ask(&f, "PATCH", "/api/v1/real-servers/a", "{\"admin_state\": \"drain\"}",
-			   NULL),
-		       answer) == 200,
+	cr_expect(api_hear(&f,
+			   api_ask(&f, "PATCH", "/api/v1/real-servers/a",
+				   "{\"admin_state\": \"drain\"}", NULL),
+			   answer) == 200,
 		  "%s", answer);
 	cr_expect(strstr(answer, "\"active\":true") != NULL, "%s", answer);
-	cr_expect(strstr(contents(f.config), "drain") != NULL);
+	cr_expect(strstr(api_contents(f.config), "drain") != NULL);
 	cr_expect(fake_dataplane()->published > published);
 	cr_expect(fake_dataplane()->acked[1] == fake_dataplane()->published);
 	etag_of(answer, etag);
 	cr_expect(get(&f, "/api/v1/config") == 200);
 	etag_of(answer, again);
 	cr_expect(strcmp(etag, again) == 0);
-	stop(&f);
+	api_stop(&f);
 }
 
 Test(api, a_dry_run_changes_nothing)
 {
-	struct fixture f;
+	struct api_fixture f;
 	uint64_t published;
 
-	start(&f);
+	api_start(&f);
 	published = fake_dataplane()->published;
-	cr_expect(hear(&f,
-		       ask(&f, "DELETE", "/api/v1/virtual-services/www?dry_run=true", NULL, NULL),
-		       answer) == 200);
+	cr_expect(api_hear(&f,
+			   api_ask(&f, "DELETE", "/api/v1/virtual-services/www?dry_run=true", NULL,
+				   NULL),
+			   answer) == 200);
 	cr_expect(strstr(answer, "\"dry_run\":true") != NULL, "%s", answer);
 	cr_expect(strstr(answer, "{\"change\":\"service_removed\",\"name\":\"www\","
 				 "\"connections_ended\":3}") != NULL,
 		  "%s", answer);
 	cr_expect(fake_dataplane()->published == published);
-	cr_expect(strcmp(contents(f.config), document) == 0);
+	cr_expect(strcmp(api_contents(f.config), api_document) == 0);
 	cr_expect(get(&f, "/api/v1/virtual-services/www") == 200);
-	stop(&f);
+	api_stop(&f);
 }
 
 Test(api, of_two_guarded_writes_one_wins)
 {
-	struct fixture f;
+	struct api_fixture f;
 	char etag[64], header[96];
 	int first, second, status_first, status_second;
 
-	start(&f);
+	api_start(&f);
 	cr_expect(get(&f, "/api/v1/config") == 200);
 	etag_of(answer, etag);
 	snprintf(header, sizeof(header), "If-Match: %s\r\n", etag);
-	first = ask(&f, "POST", "/api/v1/server-pools", "{\"name\": \"one\"}", header);
-	second = ask(&f, "POST", "/api/v1/server-pools", "{\"name\": \"two\"}", header);
-	status_first = hear(&f, first, answer);
-	status_second = hear(&f, second, answer);
+	first = api_ask(&f, "POST", "/api/v1/server-pools", "{\"name\": \"one\"}", header);
+	second = api_ask(&f, "POST", "/api/v1/server-pools", "{\"name\": \"two\"}", header);
+	status_first = api_hear(&f, first, answer);
+	status_second = api_hear(&f, second, answer);
 	cr_expect(status_first + status_second == 201 + 412, "%d %d %s", status_first,
 		  status_second, answer);
-	stop(&f);
+	api_stop(&f);
 }
 
 Test(api, a_worker_that_does_not_acknowledge_is_named)
 {
-	struct fixture f;
+	struct api_fixture f;
 
-	start(&f);
+	api_start(&f);
 	fake_dataplane()->is_stuck[1] = true;
-	cr_expect(hear(&f, ask(&f, "POST", "/api/v1/server-pools", "{\"name\": \"one\"}", NULL),
-		       answer) == 202,
+	cr_expect(api_hear(&f,
+			   api_ask(&f, "POST", "/api/v1/server-pools", "{\"name\": \"one\"}", NULL),
+			   answer) == 202,
 		  "%s", answer);
 	cr_expect(strstr(answer, "\"active\":false,\"waiting_for\":[1]") != NULL, "%s", answer);
-	cr_expect(strstr(contents(f.config), "\"one\"") != NULL, "stored all the same");
+	cr_expect(strstr(api_contents(f.config), "\"one\"") != NULL, "stored all the same");
 	fake_dataplane()->is_stuck[1] = false;
-	cr_expect(hear(&f, ask(&f, "POST", "/api/v1/server-pools", "{\"name\": \"two\"}", NULL),
-		       answer) == 201,
+	cr_expect(api_hear(&f,
+			   api_ask(&f, "POST", "/api/v1/server-pools", "{\"name\": \"two\"}", NULL),
+			   answer) == 201,
 		  "%s", answer);
-	stop(&f);
+	api_stop(&f);
 }
 
 Test(api, commands_that_found_no_memory_are_kept)
 {
-	struct fixture f;
+	struct api_fixture f;
 	uint64_t published;
 	int fd;
 
-	start(&f);
+	api_start(&f);
 	published = fake_dataplane()->published;
 	fake_dataplane()->refuses = true;
-	fd = ask(&f, "DELETE", "/api/v1/virtual-services/www", NULL, NULL);
-	while (strstr(contents(f.config), "www") != NULL)
-		turn(&f);
+	fd = api_ask(&f, "DELETE", "/api/v1/virtual-services/www", NULL, NULL);
+	while (strstr(api_contents(f.config), "www") != NULL)
+		api_turn(&f);
 	cr_expect(fake_dataplane()->published == published);
 	fake_dataplane()->refuses = false;
-	cr_expect(hear(&f, fd, answer) == 200, "%s", answer);
+	cr_expect(api_hear(&f, fd, answer) == 200, "%s", answer);
 	cr_expect(strstr(answer, "\"active\":true") != NULL, "%s", answer);
 	cr_expect(fake_dataplane()->published > published);
-	stop(&f);
+	api_stop(&f);
 }
 
 Test(api, ready_means_acknowledged)
 {
-	struct fixture f;
+	struct api_fixture f;
 
-	start_with(&f, document, false);
+	api_start_with(&f, api_document, false);
 	fake_dataplane()->loops = 1;
 	cr_expect(get(&f, "/readyz") == 503);
 	cr_expect(get(&f, "/healthz") == 200);
 	fake_dataplane()->is_stuck[1] = false;
 	while (!lb_control_is_active(f.ctl))
-		turn(&f);
+		api_turn(&f);
 	cr_expect(get(&f, "/readyz") == 200);
 	/* The workers' loops do not go on. */
 	while (get(&f, "/healthz") == 200)
-		turn(&f);
+		api_turn(&f);
 	cr_expect(strstr(answer, "a worker does not move") != NULL, "%s", answer);
-	stop(&f);
+	api_stop(&f);
 }
 
 /* 192.0.2.11 in the test's own network, with a listener. */
@@ -389,44 +248,44 @@ Test(api, a_verdict_reaches_the_workers_and_is_timed)
 		"\"timeout_ms\": 10000, \"rise\": 1, \"fall\": 1}], \"real_servers\": [{\"name\": "
 		"\"a\", \"address\": \"192.0.2.11\"}]}]}";
 	const struct lb_latency *latency;
-	struct fixture f;
+	struct api_fixture f;
 	int fd;
 
 	if (geteuid() != 0)
 		cr_skip_test("needs a network of its own");
-	start_with(&f, monitored, false);
+	api_start_with(&f, monitored, false);
 	fd = serve_tcp();
 	fake_dataplane()->is_stuck[1] = false;
 	latency = lb_courier_latency(lb_control_courier(f.ctl));
 	while (latency->n < 1)
-		turn(&f);
+		api_turn(&f);
 	cr_expect(fake_dataplane()->n_of_type[LB_CMD_TARGET] > 0);
 	while (get(&f, "/readyz") != 200)
-		turn(&f);
+		api_turn(&f);
 	cr_expect(get(&f, "/api/v1/real-servers/a") == 200);
 	cr_expect(strstr(answer, "\"status\":\"up\"") != NULL, "%s", answer);
 	close(fd);
 	while (latency->n < 2)
-		turn(&f);
+		api_turn(&f);
 	cr_expect(get(&f, "/api/v1/status") == 200);
 	cr_expect(strstr(answer, "\"verdict_to_ack\":{\"n\":2,\"median_us\":") != NULL, "%s",
 		  answer);
 	cr_expect(strstr(answer, "\"status\":\"down\",\"reason\":") != NULL, "%s", answer);
-	stop(&f);
+	api_stop(&f);
 }
 
 Test(api, counters_are_whole_numbers)
 {
-	struct fixture f;
+	struct api_fixture f;
 
-	start(&f);
+	api_start(&f);
 	fake_dataplane()->counter[0][LB_COUNT_rx] = UINT64_C(9007199254740993);
 	fake_dataplane()->counter[1][LB_COUNT_drop_no_server] = UINT64_C(9007199254740993);
 	cr_expect(get(&f, "/api/v1/stats") == 200);
 	cr_expect(strstr(answer, "\"imbalance\":0,\"totals\":{\"rx\":9007199254740993,") != NULL,
 		  "%s", answer);
 	cr_expect(strstr(answer, "\"bytes_in\":18446744073709551615") != NULL, "%s", answer);
-	stop(&f);
+	api_stop(&f);
 }
 
 /* Family of a sample line: its name without the suffix that its type gives it. */
@@ -452,10 +311,10 @@ static void check_family(const char *line, const char *family, const char *type)
 Test(api, metrics_are_well_formed)
 {
 	char family[128] = "", type[16] = "", seen[16384] = "", key[160];
-	struct fixture f;
+	struct api_fixture f;
 	char *line, *rest;
 
-	start(&f);
+	api_start(&f);
 	fake_dataplane()->counter[0][LB_COUNT_rx] = 5;
 	cr_expect(get(&f, "/metrics") == 200);
 	cr_expect(strstr(answer, "Content-Type: application/openmetrics-text") != NULL);
@@ -484,7 +343,7 @@ Test(api, metrics_are_well_formed)
 		}
 	}
 	cr_expect(line != NULL && strtok_r(NULL, "\n", &rest) == NULL, "# EOF ends it");
-	stop(&f);
+	api_stop(&f);
 }
 
 Test(api, on_tcp_only_addresses_and_localhost_are_us)
@@ -500,10 +359,10 @@ Test(api, on_tcp_only_addresses_and_localhost_are_us)
 		     {"[evil]", 421}};
 	struct lb_addr loopback = lb_addr_from_v4(RTE_BE32(0x7f000001));
 	struct lb_error err;
-	struct fixture f;
+	struct api_fixture f;
 	uint16_t port;
 
-	start(&f);
+	api_start(&f);
 	cr_assert(lb_http_listen_tcp(lb_api_http(f.api), &loopback, 0, &port, &err) == 0, "%s",
 		  err.what);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -520,10 +379,10 @@ Test(api, on_tcp_only_addresses_and_localhost_are_us)
 			    cases[i].host);
 		cr_assert(send(fd, request.data, request.n, 0) == (ssize_t)request.n);
 		lb_text_free(&request);
-		status = hear(&f, fd, answer);
+		status = api_hear(&f, fd, answer);
 		cr_expect(status == cases[i].status, "case %s: %d", cases[i].host, status);
 	}
-	stop(&f);
+	api_stop(&f);
 }
 
 Test(api, etags_are_matched_by_halves)

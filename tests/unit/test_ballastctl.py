@@ -16,8 +16,8 @@ import tempfile
 import threading
 
 FOLDER = pathlib.Path(__file__).resolve().parent / 'ballastctl'
-STATUS, STATS, CONFIG = ((FOLDER / f'{name}.json').read_bytes()
-                         for name in ('status', 'stats', 'config'))
+STATUS, STATS, CONFIG, EXPLAINED = ((FOLDER / f'{name}.json').read_bytes()
+                                    for name in ('status', 'stats', 'config', 'explain'))
 WANTED = str(FOLDER / 'wanted.json')
 PATIENCE_S = 120
 ETAG = '"92bde01c5bd87c15-87f9ae0db3b593e3"'
@@ -60,9 +60,26 @@ MANY_ERRORS = problem(422, 'the configuration would not be valid',
                       [('/health_monitors/0/rise', '400 is not in 1..100'),
                        ('', 'too \x1b]0;large\x07'), ('/a\nb', 'c')], n_more_errors=12345)
 DRY_PATH, PUT_PATH = list(NORMAL)[3:5]
+PACKET = ['tcp', '198.51.100.7:40000', '192.0.2.10:80']
+ASKED = 'GET explain?protocol=tcp&source=198.51.100.7:40000&destination=192.0.2.10:80'
 
 # name: arguments, answers that differ from NORMAL, what comes on standard input
 CASES = {
+    'explain': (['explain', *PACKET], {ASKED: answer(EXPLAINED)}, None),
+    'explain-json': (['explain', *PACKET, '-o', 'json'], {ASKED: answer(EXPLAINED)}, None),
+    'explain-options': (['explain', *PACKET, '--tcp-flags', 'ack', '--bytes', '1500',
+                         '--interface', 'lan'],
+                        {ASKED + '&tcp_flags=ack&bytes=1500&interface=lan':
+                         answer({'summary': 'It is \x1bnot ours.', 'steps': ['one']})}, None),
+    'explain-ipv6': (['explain', 'udp', '[2001:db8::7]:5', '[2001:db8::10]:53 &x'],
+                     {'GET explain?protocol=udp&source=%5B2001:db8::7%5D:5&destination='
+                      '%5B2001:db8::10%5D:53%20%26x':
+                      problem(400, 'the query is not understood',
+                              [('destination', 'must be an address with its port')])}, None),
+    'explain-too-few': (['explain', 'tcp', '198.51.100.7:40000'], {}, None),
+    'explain-too-many': (['explain', *PACKET, 'x'], {}, None),
+    'explain-too-long': (['explain', 'tcp', '[' * 400, '1.2.3.4:5'], {}, None),
+    'show-services-flags': (['show', 'services', '--tcp-flags', 'syn'], {}, None),
     'show-services': (['show', 'services'], {}, None),
     'show-services-json': (['-o', 'json', 'show', 'services'], {}, None),
     'show-services-none': (['show', 'services'], EMPTY, None),

@@ -1,0 +1,33 @@
+/* reporter.h - a worker's answers to what control asks.
+ *
+ * Role     takes queries from the command ring between bursts, tells reports
+ * Shape    one per worker: a byte ring to control
+ * Units    as in lb/report.h
+ * Threads  the worker; control is the ring's other end (lb_reporter_read)
+ * Memory   inside struct lb_worker; the ring is in the worker's block
+ * Limits   LB_REPORT_RING_BYTES. Room for one last report to each of LB_QUERIES_MAX queries is kept
+ *          free by all others, so an answer always fits
+ * Errors   none
+ * Tests    tests/eal/test_dataplane.c
+ */
+#ifndef LB_REPORTER_H
+#define LB_REPORTER_H
+
+#include "lb/report.h"
+#include "pipeline.h"
+#include "runtime/byte_ring.h"
+
+#define LB_REPORT_RING_BYTES 262144u
+
+struct lb_reporter {
+	uint32_t worker;
+	struct lb_pipeline *pipeline;
+	struct lb_byte_ring *ring;
+};
+
+void lb_reporter_take(struct lb_reporter *r, const struct lb_query *query, uint64_t now_ms);
+
+/* Control. False: there is none now. */
+bool lb_reporter_read(struct lb_byte_ring *ring, struct lb_report *out);
+
+#endif
