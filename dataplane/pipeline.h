@@ -23,6 +23,7 @@
 #include "steer/conn_table.h"
 #include "steer/next_hop.h"
 #include "steer/persist_table.h"
+#include "steer/rss_map.h"
 
 struct lb_pipeline;
 
@@ -32,6 +33,7 @@ struct lb_pipeline_params {
 	uint32_t n_connections; /* this worker's share */
 	uint64_t seed;
 	struct lb_persist_table *persist; /* shared */
+	const struct lb_rss_map *rss; /* shared; may be filled until the first burst. NULL: none */
 };
 
 size_t lb_pipeline_bytes(const struct lb_pipeline_params *params);

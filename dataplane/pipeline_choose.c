@@ -59,24 +59,45 @@ void lb_refuse_by_protocol(struct lb_pipeline *pl, struct lb_pkt *p, enum lb_cou
 		  now_ms);
 }
 
+/* The replies of `nat` do not say which virtual IP was asked: both directions go by the client. */
+static void set_owner_of_request(const struct lb_steer *st, const struct lb_key *key,
+				 struct lb_flow_target *t)
+{
+	struct lb_addr src = lb_key_src(key);
+
+	t->is_by_rss = st->services[t->slot]->forwarding != LB_FORWARD_NAT &&
+		       lb_rss_map_knows(st->rss, key->is_v6, lb_key_proto(key));
+	if (t->is_by_rss)
+		t->owner = lb_rss_map_worker(st->rss, key);
+	else if (st->owners != NULL)
+		t->owner = lb_owner_of_client(st->owners, &src, lb_key_sport(key));
+}
+
+static void set_owner_of_reply(const struct lb_steer *st, const struct lb_key *key, uint32_t nat,
+			       struct lb_flow_target *t)
+{
+	t->is_by_rss = lb_rss_map_knows(st->rss, key->is_v6, lb_key_proto(key));
+	t->owner = t->is_by_rss ? lb_rss_map_worker(st->rss, key)
+				: lb_nat_source_owner(st->nat_sources[nat], lb_key_dport(key),
+						      st->n_workers);
+}
+
 struct lb_flow_target lb_find_target(const struct lb_steer *st, const struct lb_key *key)
 {
-	struct lb_addr src = lb_key_src(key), dst = lb_key_dst(key);
+	struct lb_addr dst = lb_key_dst(key);
 	struct lb_flow_target t = {.owner = st->worker};
 	uint32_t nat;
 
 	t.slot = lb_service_table_lookup(st->service_table, &dst, (uint8_t)lb_key_proto(key),
 					 lb_key_dport(key));
 	if (t.slot != LB_SERVICE_NOT_FOUND) {
-		if (st->owners != NULL)
-			t.owner = lb_owner_of_client(st->owners, &src, lb_key_sport(key));
+		set_owner_of_request(st, key, &t);
 		return t;
 	}
 	nat = lb_nat_addr_set_find(st->nat_addr_set, &dst, lb_key_dport(key));
 	if (nat != UINT32_MAX) {
 		t.is_at_nat_port = true;
-		t.owner = lb_nat_source_owner(st->nat_sources[nat], lb_key_dport(key),
-					      st->n_workers);
+		set_owner_of_reply(st, key, nat, &t);
 	} else if (st->owners != NULL && st->n_nat_services != 0) {
 		/* It may be a server's reply to a client, and nothing in it says so. */
 		t.owner = lb_owner_of_client(st->owners, &dst, lb_key_dport(key));

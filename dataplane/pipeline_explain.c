@@ -30,6 +30,8 @@ static enum lb_explain_owner owner_why(const struct lb_steer *st, const struct l
 {
 	if (st->n_workers == 1)
 		return LB_EXPLAIN_OWNER_ONLY;
+	if (t->is_by_rss)
+		return LB_EXPLAIN_OWNER_RSS;
 	if (t->slot != LB_SERVICE_NOT_FOUND)
 		return LB_EXPLAIN_OWNER_CLIENT;
 	if (t->is_at_nat_port)

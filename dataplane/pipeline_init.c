@@ -100,7 +100,8 @@ int lb_pipeline_init(void *mem, const struct lb_pipeline_params *params, struct 
 			      .n_workers = params->n_workers,
 			      .seed = params->seed,
 			      .conns_max = params->n_connections,
-			      .persist = params->persist};
+			      .persist = params->persist,
+			      .rss = params->n_workers > 1 ? params->rss : NULL};
 	struct parts parts;
 	int rc;
 

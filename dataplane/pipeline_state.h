@@ -71,6 +71,7 @@ void lb_refuse_too_big(struct lb_pipeline *pl, struct lb_pkt *p, uint32_t mtu, u
 struct lb_flow_target {
 	uint32_t slot;       /* of the service, LB_SERVICE_NOT_FOUND: none */
 	bool is_at_nat_port; /* one that we use as NAT source: nobody but us can answer it */
+	bool is_by_rss;      /* `owner` is where the network card brings such packets */
 	uint32_t owner;      /* the worker that has its connection, if there is one */
 };
 

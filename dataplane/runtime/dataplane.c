@@ -4,6 +4,7 @@
 #include "runtime/memory.h"
 #include "runtime/port.h"
 #include "runtime/publish.h"
+#include "runtime/rss.h"
 #include "runtime/worker_block.h"
 
 #include <assert.h>
@@ -41,6 +42,7 @@ struct lb_dataplane {
 	void *persist_mem;
 	size_t persist_bytes;
 	struct lb_persist_table *persist;
+	struct lb_rss_map rss; /* filled when the ports have started, before the workers do */
 	struct lb_publisher *publisher;
 	uint32_t punt_next; /* worker whose punt ring is read next */
 	uint32_t report_next;
@@ -171,6 +173,7 @@ static struct lb_pipeline_params pipeline_params(const struct lb_dataplane *dp, 
 		.n_connections = (n_connections + dp->n_workers - 1) / dp->n_workers,
 		.seed = dp->seed,
 		.persist = dp->persist,
+		.rss = &dp->rss,
 	};
 }
 
@@ -243,9 +246,13 @@ static int start_ports(struct lb_dataplane *dp, struct lb_error *err)
 {
 	int rc = 0;
 
-	for (uint32_t i = 0; i < dp->n_ports && rc == 0; i++)
+	for (uint32_t i = 0; i < dp->n_ports && rc == 0; i++) {
+		dp->ports[i].seed = dp->seed;
 		if (dp->port_of[i] == i)
 			rc = lb_port_start(&dp->ports[i], dp->n_workers, err);
+	}
+	if (rc == 0)
+		lb_rss_settle(dp->ports, dp->n_ports, dp->n_workers, &dp->rss);
 	return rc;
 }
 
@@ -472,7 +479,7 @@ int lb_dataplane_port_info(const struct lb_dataplane *dp, uint32_t iface, struct
 	rc = lb_port_info(port, out);
 	if (rc != 0)
 		return rc;
-	lb_port_describe_replies(port, dp->n_workers, out->replies, sizeof(out->replies));
+	memcpy(out->replies, port->replies, sizeof(out->replies));
 	return 0;
 }
 

@@ -1,5 +1,7 @@
 #include "runtime/port.h"
 #include "runtime/xsk_netdev.h"
+#include "steer/rss_map.h"
+#include "steer/seeded_hash.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -18,7 +20,11 @@
 #define RING_DESCS 1024u
 #define PAGE_BYTES 4096u
 #define DATA_ROOM ((uint32_t)RTE_MBUF_DEFAULT_BUF_SIZE)
-#define LINK_BYTES 26u /* Ethernet head, two VLAN tags, check sum */
+#define RSS_KEY_BYTES_MAX 64u
+#define RSS_KEYS_MAX 64u
+#define RSS_KEY_BITS 9u               /* of the hash: the largest indirection table */
+#define RSS_KEY_PLACE 0x7273736b6579u /* apart from what else is made from the seed */
+#define LINK_BYTES 26u                /* Ethernet head, two VLAN tags, check sum */
 
 /* AF_XDP: the kernel leaves 256 bytes before each frame, and a frame with mempool and mbuf heads
  * fits a page. A queue may have 2048 mbufs waiting to be filled, as many waiting to be sent and as
@@ -219,11 +225,35 @@ static int limit_mtu(const struct lb_port *port, const struct rte_eth_dev_info *
 	return 0;
 }
 
+/* All ports get the same key, so that they bring a flow to the same worker, and nobody outside
+ * knows it. */
+static void set_rss_key(const struct lb_port *port, const struct rte_eth_dev_info *info,
+			uint8_t key[RSS_KEY_BYTES_MAX], struct rte_eth_rss_conf *conf)
+{
+	uint64_t state = port->seed ^ RSS_KEY_PLACE;
+	struct lb_toeplitz hash;
+
+	if (info->hash_key_size < LB_TOEPLITZ_KEY_BYTES || info->hash_key_size > RSS_KEY_BYTES_MAX)
+		return;
+	/* Every second key or so will do. */
+	for (uint32_t attempt = 0; attempt < RSS_KEYS_MAX; attempt++) {
+		for (uint32_t i = 0; i < info->hash_key_size; i++)
+			key[i] = (uint8_t)(lb_hash_mix(state + attempt * RSS_KEY_BYTES_MAX + i) >>
+					   56);
+		lb_toeplitz_init(&hash, key);
+		if (lb_rss_shares_ports(&hash, RSS_KEY_BITS))
+			break;
+	}
+	conf->rss_key = key;
+	conf->rss_key_len = info->hash_key_size;
+}
+
 static int configure(struct lb_port *port, uint16_t id, uint16_t n_rx, uint16_t n_tx,
 		     struct lb_error *err)
 {
 	struct rte_eth_conf conf = {0};
 	struct rte_eth_dev_info info;
+	uint8_t key[RSS_KEY_BYTES_MAX];
 	uint16_t n_rxd, n_txd;
 	int rc;
 
@@ -235,6 +265,7 @@ static int configure(struct lb_port *port, uint16_t id, uint16_t n_rx, uint16_t 
 		conf.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads &
 						   (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP |
 						    RTE_ETH_RSS_UDP);
+		set_rss_key(port, &info, key, &conf.rx_adv_conf.rss_conf);
 	}
 	rc = limit_mtu(port, &info, &conf, err);
 	if (rc != 0)
@@ -391,35 +422,6 @@ void lb_port_close(struct lb_port *port)
 	port->n_rx = 0;
 	port->n_tx = 0;
 	port->is_started = false;
-}
-
-static const char *why_no_hash(const struct lb_port *port)
-{
-	if (port->n_rx == 1)
-		return "the device has one receive queue";
-	if (port->kind == LB_PORT_AF_XDP)
-		return "no hash is known by which the kernel chooses the queue";
-	return "the device's own hash is not used";
-}
-
-void lb_port_describe_replies(const struct lb_port *port, uint32_t n_workers, char *out,
-			      size_t size)
-{
-	size_t n;
-
-	if (n_workers == 1) {
-		snprintf(out, size, "one worker: it owns every connection");
-		return;
-	}
-	n = (size_t)snprintf(out, size,
-			     "handed over in software to the owner (fullnat replies: of the NAT "
-			     "port, the rest: of the client by Toeplitz), because %s",
-			     why_no_hash(port));
-	if (port->n_tx < n_workers && n < size)
-		snprintf(
-			out + n, size - n,
-			"; transmit queues: %u for %u workers, the others hand back what they send",
-			port->n_tx, n_workers);
 }
 
 void lb_port_mac(const struct lb_port *port, uint8_t mac[6])

@@ -62,6 +62,9 @@ struct lb_port {
 	struct lb_port_queue rx[LB_PORT_QUEUES_MAX]; /* queue i is worker i % n_workers's */
 	uint32_t n_tx;
 	struct lb_port_queue tx[LB_WORKERS_MAX]; /* worker w's, for w < n_tx */
+	uint64_t seed;                           /* of the RSS key; set before start */
+	char replies[LB_REPLIES_TEXT_MAX]; /* how packets find their connection's worker, and why;
+					      rss.h writes it */
 };
 
 /* Understands the device string and sizes the pool for at most `n_workers`. */
@@ -87,10 +90,6 @@ static inline uint32_t lb_port_sender(const struct lb_port *port, uint32_t worke
 {
 	return worker < port->n_tx ? worker : worker % port->n_tx;
 }
-
-/* How packets find their connection's worker here, and why, as a sentence. */
-void lb_port_describe_replies(const struct lb_port *port, uint32_t n_workers, char *out,
-			      size_t size);
 
 /* Any state, also after a failed open or start; the workers have stopped. Output files of drivers
  * are complete afterwards. */

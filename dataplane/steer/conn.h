@@ -28,6 +28,7 @@
 #include "steer/next_hop.h"
 #include "steer/owner_map.h"
 #include "steer/persist_table.h"
+#include "steer/rss_map.h"
 #include "steer/schedule.h"
 #include "steer/service_table.h"
 #include "steer/tcp_track.h"
@@ -91,6 +92,7 @@ struct lb_steer {
 	uint32_t worker;
 	uint32_t n_workers;
 	const struct lb_owner_map *owners; /* NULL with one worker */
+	const struct lb_rss_map *rss;      /* NULL with one worker; it may know nothing */
 	uint32_t n_nat_services;           /* services whose replies carry no address of ours */
 	uint64_t seed;
 	uint32_t conns_max; /* stated capacity of this worker */

@@ -50,6 +50,53 @@ static void leave_from(struct lb_tuple *to_server, const struct lb_nat_candidate
 	to_server->sport_be = c->port_be;
 }
 
+/* Which of a NAT source's ports are this worker's for one connection: its share of all, or, where
+ * it is known to which worker the network card brings the replies, those that they come here by. */
+struct own_ports {
+	struct lb_nat_share share;
+	const struct lb_rss_map *rss; /* NULL: the share */
+	uint32_t hash;                /* of the server's half of a reply */
+	uint32_t worker;
+	uint32_t steps_left;
+};
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static struct own_ports ports_of(const struct lb_steer *st, const struct lb_conn_request *rq,
+				 const struct lb_tuple *to_server)
+{
+	struct own_ports own = {.share = {st->worker, st->n_workers, st->seed},
+				.worker = st->worker,
+				.steps_left = LB_NAT_TRIES};
+
+	if (!lb_rss_map_knows(st->rss, rq->key->is_v6, lb_key_proto(rq->key)))
+		return own;
+	own.rss = st->rss;
+	own.share = (struct lb_nat_share){0, 1, st->seed};
+	own.hash = lb_rss_hash_src(st->rss, &to_server->dst, to_server->dport_be);
+	own.steps_left = least(LB_NAT_TRIES * st->n_workers, LB_NAT_STEPS_MAX);
+	return own;
+}
+
+/* The walk's next place among these ports; false: none, or it was looked for long enough. */
+static bool next_own(const struct lb_nat_source *src, struct lb_nat_cursor *cursor, bool is_v6,
+		     struct own_ports *own, struct lb_nat_candidate *c)
+{
+	while (own->steps_left-- > 0) {
+		if (!lb_nat_source_next(src, cursor, is_v6, &own->share, c))
+			return false;
+		if (own->rss == NULL ||
+		    lb_rss_worker_of_hash(own->rss,
+					  own->hash ^ lb_rss_hash_dst(own->rss, &c->addr->addr,
+								      c->port_be)) == own->worker)
+			return true;
+	}
+	return false;
+}
+
 /* fullnat: walks the worker's own ports until one is free towards this server. When the walk finds
  * none, the first source whose connection is over serves again: the server has at most a socket in
  * TIME_WAIT there, which a new SYN may use (RFC 9293 3.6.1, RFC 6191). Returns the id of the
@@ -59,16 +106,14 @@ static uint16_t pick_source(const struct lb_steer *st, const struct lb_conn_requ
 			    struct lb_conn_plan *plan)
 {
 	const struct lb_nat_source *src = st->nat_sources[st->services[rq->slot]->nat_source_id];
-	const struct lb_nat_share share = {st->worker, st->n_workers, st->seed};
+	struct own_ports own = ports_of(st, rq, to_server);
 	struct lb_nat_candidate c, closed = {0};
 	uint8_t proto = (uint8_t)lb_key_proto(rq->key);
 	const struct lb_conn *old;
 
 	if (src == NULL)
 		return 0;
-	for (uint32_t i = 0; i < LB_NAT_TRIES; i++) {
-		if (!lb_nat_source_next(src, cursor, rq->key->is_v6, &share, &c))
-			return 0;
+	while (next_own(src, cursor, rq->key->is_v6, &own, &c)) {
 		if (lb_service_table_lookup(st->service_table, &c.addr->addr, proto, c.port_be) !=
 		    LB_SERVICE_NOT_FOUND)
 			continue;

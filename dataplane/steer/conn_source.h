@@ -5,9 +5,10 @@
  * Units    as in conn.h
  * Threads  owner worker only
  * Memory   none of its own
- * Limits   fullnat looks at LB_NAT_TRIES candidates; when none is free, at the first of them whose
- *          connection is over; then the client is refused by name. No source of an open
- *          connection is ever given out twice towards one server
+ * Limits   fullnat looks at LB_NAT_TRIES candidates (where it goes by the card's hash at so many on
+ *          average, of at most LB_NAT_STEPS_MAX places of the walk); when none is free, at the
+ *          first of them whose connection is over; then the client is refused by name. No source
+ *          of an open connection is ever given out twice towards one server
  * Errors   the drop reason
  * Source   DESIGN 3.7, 3.8
  * Tests    tests/unit/test_pipeline_sources.c, tests/unit/test_conn.c

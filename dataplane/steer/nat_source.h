@@ -6,7 +6,8 @@
  * Threads  owner worker only
  * Memory   8 bytes per cursor
  * Limits   LB_NAT_TRIES candidates per new connection; the caller checks each against the
- *          connection table and the services, and drops by name when none is free
+ *          connection table and the services, and drops by name when none is free. Whose ports
+ *          are by the card's hash (rss_map.h) walks all and skips the others'
  * Errors   false: the source has no address of this family or no port for this worker
  * Source   DESIGN 3.7, 3.8; RFC 6056 (the cursor starts at a seeded place)
  * Tests    tests/unit/test_nat_source.c
@@ -17,6 +18,7 @@
 #include "lb/service.h"
 
 #define LB_NAT_TRIES 64u
+#define LB_NAT_STEPS_MAX 1024u /* places of the walk that are looked at for them */
 
 struct lb_nat_cursor {
 	uint32_t next;

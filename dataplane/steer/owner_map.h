@@ -1,8 +1,8 @@
 /* owner_map.h - which worker handles a client's packets.
  *
- * Role     every worker computes the same owner from the client's address and port, which stand in
- *          the packets of the client, in the replies of a `nat` server to it and in ICMP errors
- *          about either
+ * Role     where no card's hash names the owner (rss_map.h): every worker computes the same owner
+ *          from the client's address and port, which stand in the packets of the client, in the
+ *          replies of a `nat` server to it and in ICMP errors about either
  * Shape    software Toeplitz under a key from the seed, then a table of owners like the
  *          indirection table of a network card
  * Units    addresses and ports in network order

@@ -125,6 +125,8 @@ void lb_dataplane_real_traffic(const struct lb_dataplane *dp, uint32_t real_id,
 
 uint64_t lb_dataplane_records_live(const struct lb_dataplane *dp);
 
+#define LB_REPLIES_TEXT_MAX 320u
+
 struct lb_port_info {
 	char driver[LB_NAME_MAX];
 	uint8_t mac[6];
@@ -134,7 +136,7 @@ struct lb_port_info {
 	uint64_t rx_missed;	/* the device had to drop: the workers were late */
 	uint64_t rx_errors;
 	uint64_t tx_errors;
-	char replies[256];	/* how replies find their worker here, and why */
+	char replies[LB_REPLIES_TEXT_MAX]; /* how replies find their worker here, and why */
 };
 
 int lb_dataplane_port_info(const struct lb_dataplane *dp, uint32_t iface,

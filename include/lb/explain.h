@@ -59,6 +59,7 @@ enum lb_explain_owner {
 	LB_EXPLAIN_OWNER_NAT_PORT, /* the port is one of its NAT source ports */
 	LB_EXPLAIN_OWNER_REPLY,    /* it may be a server's reply to that worker's client */
 	LB_EXPLAIN_OWNER_ANY,      /* whichever it comes to */
+	LB_EXPLAIN_OWNER_RSS,      /* the network card's hash brings it there */
 };
 
 /* How a new connection comes to its server, and what becomes of the client's record. */

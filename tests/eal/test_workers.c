@@ -112,8 +112,8 @@ static void converse(enum lb_forwarding forwarding)
 	cr_assert_eq(lb_dataplane_port_info(in.dp, 0, &info), 0);
 	cr_expect_str_eq(info.replies,
 			 "handed over in software to the owner (fullnat replies: of the NAT port, "
-			 "the rest: of the client by Toeplitz), because the device's own hash is "
-			 "not used");
+			 "the rest: of the client by Toeplitz), because the device does not say "
+			 "how it chooses the queue");
 	installation_stop(&in);
 }
 

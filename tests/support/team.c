@@ -13,6 +13,11 @@ static void expect(bool is_right, const char *what)
 
 void team_open(struct team *t, uint32_t n, uint64_t seed)
 {
+	team_open_with_rss(t, n, seed, NULL);
+}
+
+void team_open_with_rss(struct team *t, uint32_t n, uint64_t seed, const struct lb_rss_map *rss)
+{
 	expect(n > 0 && n <= TEAM_MAX, "too many workers");
 	t->n = n;
 	for (uint32_t i = 0; i < n; i++)
@@ -20,7 +25,8 @@ void team_open(struct team *t, uint32_t n, uint64_t seed)
 			   &(struct world_options){.n_workers = n,
 						   .worker = i,
 						   .seed = seed,
-						   .persist = i == 0 ? NULL : t->w[0].persist});
+						   .persist = i == 0 ? NULL : t->w[0].persist,
+						   .rss = rss});
 }
 
 void team_close(struct team *t)

@@ -21,6 +21,8 @@ struct team {
 };
 
 void team_open(struct team *t, uint32_t n, uint64_t seed);
+/* Its card hashes so; `rss` outlives the team. */
+void team_open_with_rss(struct team *t, uint32_t n, uint64_t seed, const struct lb_rss_map *rss);
 void team_close(struct team *t);
 
 /* The frame arrives at worker `at` and goes where it has to, as it came; returns who ended it. */

@@ -82,6 +82,7 @@ void world_open(struct world *w, const struct world_options *options)
 		.n_workers = o->n_workers != 0 ? o->n_workers : 1,
 		.n_connections = o->n_connections != 0 ? o->n_connections : 1000,
 		.seed = o->seed,
+		.rss = o->rss,
 	};
 	uint32_t n_records = o->n_records != 0 ? o->n_records : 1000;
 	struct lb_iface iface = {.mtu = 1500};

@@ -33,6 +33,7 @@ struct world_options {
 	uint32_t worker;
 	uint64_t seed;
 	struct lb_persist_table *persist; /* another world's; NULL: its own */
+	const struct lb_rss_map *rss;     /* NULL: no card that hashes */
 };
 
 struct world {
