@@ -47,15 +47,18 @@ def vip(number, family=4):
 
 
 def interfaces(devices):
-    """One arm serves both sides; of two, the first leads to the clients."""
+    """One arm serves both sides; of two, the first leads to the clients. Without twins, so that the
+    kernel sends nothing of its own among what is counted."""
     clients = {'addresses': ['198.19.255.254/24', '2001:2:0:4::ffff/64'],
                'gateway': '198.19.255.1', 'gateway_ipv6': '2001:2:0:4::1'}
     servers = {'addresses': ['198.19.127.254/17', '2001:2:0:3::ffff/64']}
     if len(devices) == 1:
         both = servers['addresses'] + clients.pop('addresses')
-        return [{'name': 'both', 'device': devices[0], 'addresses': both, **clients}]
-    return [{'name': 'clients', 'device': devices[0], **clients},
-            {'name': 'servers', 'device': devices[1], **servers}]
+        found = [{'name': 'both', 'device': devices[0], 'addresses': both, **clients}]
+    else:
+        found = [{'name': 'clients', 'device': devices[0], **clients},
+                 {'name': 'servers', 'device': devices[1], **servers}]
+    return [{**interface, 'twin': 'none'} for interface in found]
 
 
 def neighbors(n_servers, arms):

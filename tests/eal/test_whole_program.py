@@ -16,7 +16,8 @@ if not shutil.which('dpdk-testpmd'):
 with tempfile.TemporaryDirectory() as folder:
     done = subprocess.run([os.path.join(sys.argv[1], 'tests/bench/whole-program'), sys.argv[2],
                            '--flows', '500', '--rounds', '1', '--ms', '50', '--changes', '5',
-                           '--json', f'{folder}/table'], capture_output=True, text=True, check=False)
+                           '--json', f'{folder}/table'], capture_output=True, text=True,
+                          check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     with open(f'{folder}/table') as text:
         table = json.load(text)
