@@ -65,6 +65,7 @@ struct lb_service_image *lb_service_image_fill(struct lb_service_scratch *scratc
 	p->group_id = (uint16_t)ws->group_id;
 	p->nat_source_id = ws->nat_source_id;
 	p->gue_port = svc->gue_port;
+	p->mss_clamp = svc->mss_clamp;
 	p->idle_timeout_ms = svc->idle_timeout_s * 1000;
 	fill_persistence(p, svc, cfg);
 	p->n_ports = svc->n_ports;
@@ -124,6 +125,7 @@ bool lb_service_image_equal(const struct lb_service_image *a, const struct lb_se
 	       p->scheduler == q->scheduler && p->no_server_action == q->no_server_action &&
 	       p->persist_len == q->persist_len && p->group_id == q->group_id &&
 	       p->nat_source_id == q->nat_source_id && p->gue_port == q->gue_port &&
+	       p->mss_clamp == q->mss_clamp &&
 	       p->idle_timeout_ms == q->idle_timeout_ms &&
 	       p->persist_timeout_ms == q->persist_timeout_ms && p->n_servers == q->n_servers &&
 	       memcmp(p->servers, q->servers, p->n_servers * sizeof(*p->servers)) == 0;

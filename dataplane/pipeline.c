@@ -279,6 +279,8 @@ void lb_deliver(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 	lb_rewrite_link(p->data, nh->mac, out->mac);
 	p->out_iface = nh->iface;
 	p->out_port = out->port;
+	if (unlikely((p->tcp_flags & LB_TCP_SYN) != 0))
+		lb_clamp_mss(&pl->steer, p);
 	p->verdict = LB_VERDICT_TX;
 }
 

@@ -96,6 +96,9 @@ void lb_plan_delivery(const struct lb_steer *st, struct lb_pkt *p, const struct 
 /* deliver, for one packet. */
 void lb_deliver(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms);
 
+/* deliver, for a SYN that leaves. */
+void lb_clamp_mss(struct lb_steer *st, struct lb_pkt *p);
+
 /* choose, for one packet; p->conn is what the connection table says. */
 void lb_choose_flow(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms);
 void lb_choose_icmp_error(struct lb_steer *st, struct lb_pkt *p);

@@ -166,6 +166,13 @@ static uint32_t default_idle_s(const struct lb_cfg_service *svc)
 								  : LB_CFG_IDLE_TCP_S;
 }
 
+static uint16_t fill_mss_clamp(const cJSON *clamp)
+{
+	if (clamp == NULL)
+		return 0;
+	return cJSON_IsString(clamp) ? LB_MSS_CLAMP_AUTO : (uint16_t)clamp->valuedouble;
+}
+
 static int fill_service(struct lb_draft *d, struct lb_cfg_service *svc, const cJSON *item,
 			uint32_t idx)
 {
@@ -193,6 +200,7 @@ static int fill_service(struct lb_draft *d, struct lb_cfg_service *svc, const cJ
 	if (svc->idle_timeout_s == 0)
 		svc->idle_timeout_s = default_idle_s(svc);
 	svc->gue_port = (uint16_t)lb_schema_int(schema, item, "gue_port");
+	svc->mss_clamp = fill_mss_clamp(lb_schema_get(schema, item, "mss_clamp"));
 	svc->nat_source = refer(d, &d->nat_sources, item, idx, "nat_source");
 	fill_service_group(d, svc, item, idx);
 	return fill_service_pool(d, svc, item, idx);

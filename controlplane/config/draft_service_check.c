@@ -124,6 +124,16 @@ static void check_tunnel_source(struct lb_draft *d, uint32_t idx, const struct p
 	}
 }
 
+static void check_mss_clamp(struct lb_draft *d, uint32_t idx)
+{
+	const struct lb_cfg_service *svc = &d->cfg->services[idx];
+	char where[LB_ERROR_WHERE_MAX];
+
+	if (svc->mss_clamp != 0 && svc->protocol != IPPROTO_TCP)
+		lb_error_list_add(d->errors, lb_draft_service_place(idx, "/mss_clamp", where),
+				  "goes with \"protocol\": \"tcp\" only");
+}
+
 static void check_gue_port(struct lb_draft *d, uint32_t idx)
 {
 	const struct lb_cfg_service *svc = &d->cfg->services[idx];
@@ -249,6 +259,7 @@ int lb_draft_check_services(struct lb_draft *d)
 		check_nat_source(d, s);
 		check_table_size(d, s);
 		check_gue_port(d, s);
+		check_mss_clamp(d, s);
 		if (cfg->services[s].pool != LB_CFG_NONE)
 			check_pool(d, s, &facts[cfg->services[s].pool]);
 	}

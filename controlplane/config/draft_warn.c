@@ -114,6 +114,19 @@ static void warn_dsr(struct lb_draft *d, uint32_t idx)
 	}
 }
 
+/* The client's end hears of it from the server, whose answers take another way. */
+static void warn_mss_clamp(struct lb_draft *d, uint32_t idx)
+{
+	const struct lb_cfg_service *svc = &d->cfg->services[idx];
+	char where[LB_ERROR_WHERE_MAX];
+
+	if (svc->mss_clamp == 0 || !lb_forwarding_is_one_way((uint8_t)svc->forwarding))
+		return;
+	lb_error_list_add(d->warnings, lb_draft_service_place(idx, "/mss_clamp", where),
+			  "limits what the servers send; their answers do not pass here, so what "
+			  "clients send is limited at the servers: `ip route ... advmss`");
+}
+
 static void warn_empty(struct lb_draft *d, uint32_t idx)
 {
 	const struct lb_cfg_service *svc = &d->cfg->services[idx];
@@ -153,6 +166,7 @@ void lb_draft_warn(struct lb_draft *d)
 		warn_slots(d, s);
 		warn_nat(d, s);
 		warn_dsr(d, s);
+		warn_mss_clamp(d, s);
 		warn_empty(d, s);
 	}
 }

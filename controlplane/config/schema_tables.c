@@ -728,6 +728,33 @@ static const struct lb_schema schema_virtual_service_gue_port = {
 	.number_default = 9886,
 };
 
+static const struct lb_schema schema_virtual_service_mss_clamp_0 = {
+	.type = LB_SCHEMA_INTEGER,
+	.min = 536,
+	.max = 9540,
+};
+
+static const char *const words_virtual_service_mss_clamp_1[] = {
+	"auto",
+};
+
+static const struct lb_schema schema_virtual_service_mss_clamp_1 = {
+	.type = LB_SCHEMA_STRING,
+	.words = words_virtual_service_mss_clamp_1,
+	.n_words = 1,
+};
+
+static const struct lb_schema *const options_virtual_service_mss_clamp[] = {
+	&schema_virtual_service_mss_clamp_0,
+	&schema_virtual_service_mss_clamp_1,
+};
+
+static const struct lb_schema schema_virtual_service_mss_clamp = {
+	.type = LB_SCHEMA_UNION,
+	.options = options_virtual_service_mss_clamp,
+	.n_options = 2,
+};
+
 static const char *const words_virtual_service_scheduler[] = {
 	"round_robin",
 	"weighted_round_robin",
@@ -816,6 +843,7 @@ static const struct lb_schema_key keys_virtual_service[] = {
 	{"forwarding", &schema_virtual_service_forwarding, true, false},
 	{"nat_source", &schema_virtual_service_nat_source, false, false},
 	{"gue_port", &schema_virtual_service_gue_port, false, false},
+	{"mss_clamp", &schema_virtual_service_mss_clamp, false, false},
 	{"scheduler", &schema_virtual_service_scheduler, false, false},
 	{"maglev_table_size", &schema_virtual_service_maglev_table_size, false, false},
 	{"persistence_group", &schema_virtual_service_persistence_group, false, false},
@@ -838,7 +866,7 @@ static const char *const not_both_virtual_service[] = {
 const struct lb_schema lb_schema_virtual_service = {
 	.type = LB_SCHEMA_OBJECT,
 	.keys = keys_virtual_service,
-	.n_keys = 19,
+	.n_keys = 20,
 	.exactly_one = exactly_one_virtual_service,
 	.not_both = not_both_virtual_service,
 };

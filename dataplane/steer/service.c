@@ -177,6 +177,7 @@ static void copy_head(struct lb_service *svc, const struct lb_service_params *pa
 	svc->group_id = params->group_id;
 	svc->nat_source_id = params->nat_source_id;
 	svc->gue_port_be = rte_cpu_to_be_16(params->gue_port);
+	svc->mss_clamp = params->mss_clamp;
 	svc->idle_timeout_ms = params->idle_timeout_ms;
 	svc->persist_timeout_ms = params->persist_timeout_ms;
 	svc->n_servers = (uint32_t)params->n_servers;

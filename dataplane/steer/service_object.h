@@ -23,6 +23,7 @@ struct lb_service {
 	uint8_t persist_len;
 	uint16_t group_id;
 	rte_be16_t gue_port_be;
+	uint16_t mss_clamp;
 	uint32_t nat_source_id;
 	uint32_t idle_timeout_ms;
 	uint32_t persist_timeout_ms;

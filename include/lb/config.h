@@ -136,6 +136,7 @@ struct lb_cfg_service {
 	enum lb_advertise advertise;
 	uint32_t idle_timeout_s;
 	uint16_t gue_port;
+	uint16_t mss_clamp; /* 0: none; LB_MSS_CLAMP_AUTO */
 };
 
 struct lb_config {

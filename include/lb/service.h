@@ -79,6 +79,8 @@ struct lb_service_server {
 	uint32_t priority;	  /* lower goes first; LB_SCHED_PRIORITY only, else 0 */
 };
 
+#define LB_MSS_CLAMP_AUTO UINT16_MAX
+
 struct lb_service_params {
 	struct lb_addr vip;
 	uint8_t protocol; /* IPPROTO_TCP or IPPROTO_UDP */
@@ -90,6 +92,7 @@ struct lb_service_params {
 	uint16_t group_id;	  /* persistence group, 0: none */
 	uint32_t nat_source_id;	  /* fullnat only */
 	uint16_t gue_port;	  /* gue only; host order */
+	uint16_t mss_clamp;	  /* 0: none; LB_MSS_CLAMP_AUTO: by the MTUs */
 	uint32_t idle_timeout_ms; /* established TCP, or UDP */
 	uint32_t persist_timeout_ms;
 	const struct lb_port_range *ports;
