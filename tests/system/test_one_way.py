@@ -1,23 +1,16 @@
 #!/usr/bin/python3
-"""dsr, ipip and gue with real servers that answer the clients themselves: every family of a client
-in every family of a server. This kernel has no tunnel devices: the servers unwrap by ballastctl."""
+"""dsr, ipip and gue with real nginx that answers the clients itself: every family of a client in
+every family of a server, with one worker and with two."""
 import contextlib
-import hashlib
 import os
-import socket
-import threading
+import sys
 
 import lab as lab_module
 import suite
+from one_way import NETWORK, OWN, TOOL, VIP, Server, node, on_net, service
 from suite import wait_for
 
-HEALTH_PORT = 7999
 UPLOAD = os.urandom(1 << 20)
-NETWORK = {4: '192.0.2.', 6: '2001:db8::'}
-BITS = {4: 24, 6: 64}
-VIP = {family: NETWORK[family] + '10' for family in NETWORK}
-OWN = {family: NETWORK[family] + '2' for family in NETWORK}
-GUE_PORT = 6080
 # name, forwarding, family of the client, family of the server, port
 WAYS = [(f'{mode} IPv{client}' + (f' in IPv{server}' if mode != 'dsr' else ''), mode, client, server,
          8000 + n)
@@ -25,146 +18,122 @@ WAYS = [(f'{mode} IPv{client}' + (f' in IPv{server}' if mode != 'dsr' else ''), 
             [('dsr', 4, 4), ('dsr', 6, 6)] +
             [(mode, client, server) for mode in ('ipip', 'gue') for client in (4, 6)
              for server in (4, 6)])]
+N_GETS = 8  # connections, from a port each: with two queues they come to both
 
 
-class Server:
-    """Has the VIPs on lo without answering ARP for them; a TCP sink that answers with the digest of
-    what it read, and a UDP echo, both with the server's name."""
-
-    def __init__(self, lab, name, last):
-        self.address = {family: f'{NETWORK[family]}{last}' for family in NETWORK}
-        self.host = lab.host(name, *[f'{self.address[f]}/{BITS[f]}' for f in NETWORK])
-        self.host.run('sysctl', '-qw', 'net.ipv4.conf.all.arp_ignore=1',
-                      'net.ipv4.conf.all.arp_announce=2')
-        self.sockets = []
-        with self.host.inside():
-            for family in NETWORK:
-                extra = ['nodad'] if family == 6 else []
-                self.host.run('ip', 'address', 'add', f'{VIP[family]}/{32 if family == 4 else 128}',
-                              'dev', 'lo', *extra)
-                for way in WAYS:
-                    if way[2] == family:
-                        self.listen(VIP[family], way[4])
-                self.listen(self.address[family], HEALTH_PORT)
-
-    def listen(self, address, port):
-        kind = socket.AF_INET6 if ':' in address else socket.AF_INET
-        tcp, udp = socket.socket(kind, socket.SOCK_STREAM), socket.socket(kind, socket.SOCK_DGRAM)
-        for sock in (tcp, udp):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind((address, port))
-        tcp.listen(64)
-        self.sockets += [tcp, udp]
-        threading.Thread(target=self.accept, args=(tcp,), daemon=True).start()
-        threading.Thread(target=self.echo, args=(udp,), daemon=True).start()
-
-    def accept(self, listener):
-        while True:
-            conn, _ = listener.accept()
-            threading.Thread(target=self.sink, args=(conn,), daemon=True).start()
-
-    def sink(self, conn):
-        with contextlib.closing(conn), contextlib.suppress(OSError):
-            digest = hashlib.sha256()
-            while data := conn.recv(65536):
-                digest.update(data)
-            conn.sendall(f'{self.host.name} {digest.hexdigest()}'.encode())
-
-    def echo(self, sock):
-        while True:
-            with contextlib.suppress(OSError):
-                data, peer = sock.recvfrom(65536)
-                sock.sendto(self.host.name.encode() + b' ' + data, peer)
-
-
-def config(servers):
+def config(servers, workers):
     pools = [suite.pool(f'ipv{family}', {f'{s.host.name}-ipv{family}': s.address[family]
-                                         for s in servers}, {'port': HEALTH_PORT})
-             for family in NETWORK]
+                                         for s in servers}, {}) for family in NETWORK]
     services = []
     for name, mode, client, server, port in WAYS:
-        keys = {'forwarding': mode} | ({'gue_port': GUE_PORT} if mode == 'gue' else {})
-        services += [suite.service(f'{name} {proto}'.replace(' ', '-'), VIP[client], proto, port,
-                                   f'ipv{server}', **keys) for proto in ('tcp', 'udp')]
+        services += [service(f'{name} {proto}'.replace(' ', '-'), mode, client, proto, port,
+                             f'ipv{server}') for proto in ('tcp', 'udp')]
     return {'version': 1, 'server_pools': pools, 'virtual_services': services,
-            'node': {'interfaces': [{'name': 'lan', 'device': 'af_xdp:eth1',
-                                     'addresses': [f'{OWN[f]}/{BITS[f]}' for f in NETWORK]}]}}
+            'node': node(workers)}
 
 
-def upload(host, address, port):
-    """What the server says of UPLOAD: its name, and whether everything arrived."""
+def upload(host, address, port, path):
+    """PUT of UPLOAD over a connection of its own: the answer's first line."""
+    head = f'PUT {path} HTTP/1.0\r\nContent-Length: {len(UPLOAD)}\r\n\r\n'.encode()
     with contextlib.closing(host.connect(address, port, timeout_s=60)) as sock:
-        sock.sendall(UPLOAD)
-        sock.shutdown(socket.SHUT_WR)
-        name, digest = sock.recv(4096).decode().split()
-    return name, digest == hashlib.sha256(UPLOAD).hexdigest()
+        sock.sendall(head + UPLOAD)
+        return sock.recv(4096).split(b'\r\n')[0].decode()
 
 
-def ask(host, address, port, data):
-    """The name of the server that repeats a datagram; datagrams may be lost."""
-    with host.inside():
-        sock = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET,
-                             socket.SOCK_DGRAM)
-    with contextlib.closing(sock):
-        sock.connect((address, port))
-        sock.settimeout(1)
-
-        def answer():
-            sock.send(data)
-            with contextlib.suppress(socket.timeout):
-                return sock.recv(65536)
-            return None
-        name, repeated = wait_for(f'an answer from {address} {port}', answer, 30).split(b' ', 1)
-    return name.decode(), repeated == data
+def is_fair(counts, n_workers):
+    """Round robin is exact in each worker, whose turns begin at another server."""
+    return max(counts) - min(counts) <= n_workers
 
 
-def both_in_turn(servers, call):
-    """Two calls: each server once, and each with everything."""
-    return sorted(call() for _ in range(2)) == sorted((s.host.name, True) for s in servers)
-
-
-def check_way(checks, client, servers, way):
+def check_tcp(checks, what, client, servers, way, n_workers):
     name, _, family, _, port = way
-    checks.check(f'{name} tcp: an upload to each server in turn', both_in_turn(
-        servers, lambda: upload(client, VIP[family], port)))
-    checks.check(f'{name} udp: a datagram to each server in turn', both_in_turn(
-        servers, lambda: ask(client, VIP[family], port, os.urandom(1400))))
+    names = [client.get(VIP[family], port) for _ in range(N_GETS)]
+    counts = [names.count(server.host.name) for server in servers]
+    checks.check(f'{what} {name} tcp: nginx answers, {N_GETS} connections in turn',
+                 sum(counts) == N_GETS and is_fair(counts, n_workers), counts)
+    path = f'{port}-{n_workers}'
+    answers = [upload(client, VIP[family], port, f'/put/{path}') for _ in range(3)]
+    checks.check(f'{what} {name} tcp: uploads through the tunnel', all(
+        answer.split()[1] in ('201', '204') for answer in answers), answers)
+    stored = [server.stored(path) for server in servers]
+    checks.check(f'{what} {name} tcp: they arrive whole', all(
+        data in (UPLOAD, None) for data in stored) and UPLOAD in stored)
+
+
+def check_udp(checks, what, client, servers, way, n_workers):
+    name, _, family, _, port = way
+    names, wrong = [], 0
+    for _ in range(4):
+        data = os.urandom(1400)
+        server, repeated = suite.ask_udp(client, VIP[family], port, data).split(b' ', 1)
+        names.append(server.decode())
+        wrong += repeated != data
+    counts = [names.count(server.host.name) for server in servers]
+    checks.check(f'{what} {name} udp: 4 clients in turn, their data comes back',
+                 sum(counts) == 4 and wrong == 0 and is_fair(counts, n_workers), counts)
 
 
 def check_decap(checks, server):
     """What ballastctl refuses, and that it can be undone."""
-    tool = f'{suite.BUILD}/apps/ballastctl'
     for what, args in (('no source', ['attach', 'eth1']),
                        ('a name for an address', ['attach', 'eth1', 'ballast']),
                        ('an interface that is not there', ['attach', 'eth9', OWN[4]])):
         checks.raises(f'decap refuses {what}', lab_module.LabError,
-                      lambda args=args: server.host.run(tool, 'decap', *args))
-    server.host.run(tool, 'decap', 'detach', 'eth1')
+                      lambda args=args: server.host.run(TOOL, 'decap', *args))
+    server.decap('detach')
     checks.raises('decap is not detached twice', lab_module.LabError,
-                  lambda: server.host.run(tool, 'decap', 'detach', 'eth1'))
+                  lambda: server.decap('detach'))
+    server.decap('attach')
 
 
-def run(lab, checks):
-    tool = f'{suite.BUILD}/apps/ballastctl'
-    client = lab.host('client', *[f'{NETWORK[f]}100/{BITS[f]}' for f in NETWORK])
-    ballast_host = lab.host('ballast', *[f'{OWN[f]}/{BITS[f]}' for f in NETWORK])
-    servers = [Server(lab, f's{n}', 10 + n) for n in (1, 2)]
-    for server in servers:
-        server.host.run(tool, 'decap', 'attach', 'eth1', OWN[4], OWN[6], '--gue-port',
-                        str(GUE_PORT))
-    ballast = lab_module.Ballast(ballast_host, config(servers), suite.BUILD).start()
+def check_counters(checks, what, ballast, n_workers):
+    counters = ballast.counters()
+    checks.check(f'{what} too large for a tunnel at first: answered, and then smaller',
+                 counters['drop_too_big'] > 0 and counters['icmp_sent'] > 0,
+                 f"{counters['drop_too_big']} packets, {counters['icmp_sent']} answers")
+    checks.equal(f'{what} packets of connections that the servers answered past Ballast',
+                 sum(s['packets_out'] for s in ballast.get('stats')['virtual_services']), 0)
+    rx = [worker['rx'] for worker in ballast.get('workers')]
+    checks.check(f'{what} every worker received packets', len(rx) == n_workers and all(rx), rx)
+
+
+def check_installation(lab, checks, client, servers, cores):
+    what = f'{len(cores)} worker{"s" if len(cores) > 1 else ""}:'
+    host = lab.host(f'ballast{len(cores)}', *on_net(2), queues=len(cores))
+    ballast = lab_module.Ballast(host, config(servers, cores), suite.BUILD,
+                                 memory_mib=128 * len(cores)).start()
     wait_for('all servers are up', lambda: all(
         s['status'] == 'up' for s in ballast.get('status')['real_servers']))
     for way in WAYS:
-        check_way(checks, client, servers, way)
-    counters = ballast.counters()
-    checks.check('too large for a tunnel at first: answered, and then smaller',
-                 counters['drop_too_big'] > 0 and counters['icmp_sent'] > 0,
-                 f"{counters['drop_too_big']} packets, {counters['icmp_sent']} answers")
-    checks.equal('packets of connections that the servers answered past Ballast',
-                 sum(s['packets_out'] for s in ballast.get('stats')['virtual_services']), 0)
+        check_tcp(checks, what, client, servers, way, len(cores))
+        check_udp(checks, what, client, servers, way, len(cores))
+    check_counters(checks, what, ballast, len(cores))
+    checks.law(f'{what} one way', ballast.stop())
+    # The next one has its addresses, at another place, and says anew what is too large.
+    host.run('ip', 'link', 'set', 'eth1', 'down')
+    for neighbour in (client, *[server.host for server in servers]):
+        neighbour.run('ip', 'neighbour', 'flush', 'dev', 'eth1')
+    for family in ('-4', '-6'):
+        client.run('ip', family, 'route', 'flush', 'cache')
+
+
+def run(lab, checks):
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    client = lab.host('client', *on_net(100))
+    servers = [Server(lab, f's{n}', 10 + n) for n in (1, 2)]
+    for server in servers:
+        server.decap('attach')
+        for family in NETWORK:
+            server.vip('add', family)
+        server.serve([way[4] for way in WAYS])
+        for _, _, family, _, port in WAYS:
+            server.echo(family, port)
     check_decap(checks, servers[0])
-    checks.law('one way', ballast.stop())
+    check_installation(lab, checks, client, servers, cores[:1])
+    if len(cores) < 2:
+        print('not run: two workers need two cores')
+        sys.exit(suite.SKIPPED)
+    check_installation(lab, checks, client, servers, cores)
 
 
 suite.main(run)
