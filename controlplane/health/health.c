@@ -11,6 +11,7 @@
 
 #include "health/icmp_probe.h"
 #include "health/tcp_probe.h"
+#include "health/vip_probe.h"
 #include "registries.h"
 
 enum phase {
@@ -24,7 +25,8 @@ struct probe {
 	struct lb_probe_spec spec;
 	struct lb_monitor monitor;
 	enum phase phase;
-	int fd; /* tcp, outstanding */
+	int fd;          /* tcp at the address, outstanding */
+	uint16_t number; /* of a VIP, outstanding */
 	uint32_t serial;
 	uint32_t wanted_in; /* round */
 	const char *error;  /* why the last one could not be made */
@@ -46,6 +48,9 @@ struct lb_health {
 	TAILQ_HEAD(, probe) queue;
 	struct lb_icmp_socket icmp[2]; /* IPv4, IPv6 */
 	struct event icmp_event[2];
+	struct lb_vip_probes *vips;
+	lb_vip_way_of vip_way_of;
+	void *vip_way_ctx;
 	struct event kick; /* places became free outside of the loop */
 	struct lb_health_stats stats;
 };
@@ -79,7 +84,9 @@ static void release(struct probe *p)
 {
 	if (p->phase != PHASE_OUTSTANDING)
 		return;
-	if (p->spec.type == LB_MONITOR_TCP)
+	if (p->spec.is_of_vip)
+		lb_vip_probe_end(p->h->vips, p->number);
+	else if (p->spec.type == LB_MONITOR_TCP)
 		event_del(&p->socket);
 	p->h->stats.n_outstanding--;
 }
@@ -161,10 +168,30 @@ static enum lb_probe_outcome start_tcp(struct probe *p, const char **reason)
 
 static enum lb_probe_outcome start_icmp(struct probe *p, const char **reason)
 {
-	struct lb_icmp_token token = {p->h->nonce, p->spec.id, ++p->serial};
+	struct lb_icmp_token token = {p->h->nonce, p->spec.id, p->serial};
 	uint32_t family = lb_addr_is_v4(&p->spec.address) ? 0 : 1;
 
 	return lb_icmp_send(&p->h->icmp[family], &p->spec.address, &token, reason);
+}
+
+static enum lb_probe_outcome start_vip(struct probe *p, const char **reason)
+{
+	struct lb_vip_question question = {.probe = p->spec.id, .port = p->spec.port};
+	struct lb_no_way none = {LB_PROBE_UNABLE, "cannot probe: there is no way to VIPs"};
+
+	if (p->h->vip_way_of == NULL ||
+	    !p->h->vip_way_of(p->h->vip_way_ctx, &p->spec, &question.way, &none)) {
+		*reason = none.reason;
+		return none.outcome;
+	}
+	return lb_vip_probe_start(p->h->vips, &question, &p->number, reason);
+}
+
+static enum lb_probe_outcome start_by_type(struct probe *p, const char **reason)
+{
+	if (p->spec.is_of_vip)
+		return start_vip(p, reason);
+	return p->spec.type == LB_MONITOR_TCP ? start_tcp(p, reason) : start_icmp(p, reason);
 }
 
 /* Precondition: there is a place. */
@@ -174,7 +201,8 @@ static void start(struct probe *p)
 	const char *reason = "";
 
 	p->h->stats.n_sent++;
-	outcome = p->spec.type == LB_MONITOR_TCP ? start_tcp(p, &reason) : start_icmp(p, &reason);
+	p->serial++;
+	outcome = start_by_type(p, &reason);
 	if (outcome != LB_PROBE_PENDING) {
 		take_outcome(p, outcome, reason);
 		return;
@@ -209,7 +237,8 @@ static void take_answers(struct lb_health *h, struct lb_icmp_socket *sock, uint3
 			continue;
 		p = h->probes[token.probe];
 		if (p == NULL || p->phase != PHASE_OUTSTANDING || p->serial != token.serial ||
-		    p->spec.type != LB_MONITOR_ICMP || !lb_addr_equal(&p->spec.address, &from))
+		    p->spec.type != LB_MONITOR_ICMP || p->spec.is_of_vip ||
+		    !lb_addr_equal(&p->spec.address, &from))
 			continue;
 		evtimer_del(&p->timer);
 		finish(p, LB_PROBE_UP, "");
@@ -224,13 +253,21 @@ static void on_icmp(evutil_socket_t fd, short what, void *arg)
 	take_answers(h, &h->icmp[fd == h->icmp[0].fd ? 0 : 1], LB_ICMP_BURST);
 }
 
+static void on_vip_answer(void *ctx, uint32_t id, enum lb_probe_outcome outcome, const char *reason)
+{
+	struct lb_health *h = ctx;
+
+	evtimer_del(&h->probes[id]->timer);
+	finish(h->probes[id], outcome, reason);
+}
+
 /* When the loop was late the answer may lie there unread: an answer counts before its absence. */
 static void time_out(struct probe *p)
 {
 	struct lb_health *h = p->h;
 	uint32_t id = p->spec.id, serial = p->serial;
 
-	if (p->spec.type == LB_MONITOR_TCP) {
+	if (!p->spec.is_of_vip && p->spec.type == LB_MONITOR_TCP) {
 		struct pollfd ready = {.fd = p->fd, .events = POLLOUT};
 		const char *unused;
 
@@ -242,8 +279,11 @@ static void time_out(struct probe *p)
 		lb_tcp_probe_finish(p->fd, &unused);
 		p->fd = -1;
 	} else {
-		take_answers(h, &h->icmp[lb_addr_is_v4(&p->spec.address) ? 0 : 1],
-			     LB_HEALTH_OUTSTANDING_MAX);
+		if (p->spec.is_of_vip)
+			lb_vip_probes_receive(h->vips, LB_HEALTH_OUTSTANDING_MAX);
+		else
+			take_answers(h, &h->icmp[lb_addr_is_v4(&p->spec.address) ? 0 : 1],
+				     LB_HEALTH_OUTSTANDING_MAX);
 		if (h->probes[id] != p || p->phase != PHASE_OUTSTANDING || p->serial != serial)
 			return;
 	}
@@ -316,7 +356,8 @@ int lb_health_create(struct event_base *base, uint64_t seed, lb_on_verdict on_ve
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur / 2 < h->outstanding_max)
 		h->outstanding_max = (uint32_t)(files.rlim_cur / 2) + 1;
 	TAILQ_INIT(&h->queue);
-	if (evtimer_assign(&h->kick, base, on_kick, h) != 0) {
+	if (evtimer_assign(&h->kick, base, on_kick, h) != 0 ||
+	    lb_vip_probes_create(base, mix(h->nonce), on_vip_answer, h, &h->vips) != 0) {
 		free(h);
 		return -ENOMEM;
 	}
@@ -356,6 +397,7 @@ void lb_health_destroy(struct lb_health *h)
 		event_del(&h->icmp_event[i]);
 		lb_icmp_close(&h->icmp[i]);
 	}
+	lb_vip_probes_destroy(h->vips);
 	event_del(&h->kick);
 	free(h->probes);
 	free(h);
@@ -366,7 +408,15 @@ static bool is_same_spec(const struct lb_probe_spec *a, const struct lb_probe_sp
 	return lb_addr_equal(&a->address, &b->address) && a->type == b->type &&
 	       a->port == b->port && a->interval_ms == b->interval_ms &&
 	       a->timeout_ms == b->timeout_ms && a->rise == b->rise && a->fall == b->fall &&
-	       a->jitter_percent == b->jitter_percent;
+	       a->jitter_percent == b->jitter_percent && a->is_of_vip == b->is_of_vip &&
+	       a->forwarding == b->forwarding && a->gue_port == b->gue_port &&
+	       lb_addr_equal(&a->vip, &b->vip);
+}
+
+void lb_health_set_vip_way(struct lb_health *h, lb_vip_way_of way_of, void *ctx)
+{
+	h->vip_way_of = way_of;
+	h->vip_way_ctx = ctx;
 }
 
 void lb_health_begin(struct lb_health *h)

@@ -12,17 +12,19 @@
  * Errors   a probe that this host cannot make (no right, no descriptor, no address of its own) is
  *          an outcome of its own: it leaves the state as it is and shows in lb_health_error
  * Source   DESIGN 4.1, 4.6
- * Tests    tests/unit/test_health.c
+ * Tests    tests/unit/test_health.c, tests/system/test_vip_probe.py
  *
  * A TCP probe connects without blocking and, once connected, closes with a reset: the server never
  * waits in LAST_ACK for us and no local port stays in TIME_WAIT, whatever the interval. An ICMP
  * probe is an echo request over one socket per family (raw, or the unprivileged kind), answers are
- * matched by identifier, sequence number, source and a random word.
+ * matched by identifier, sequence number, source and a random word. A probe of a VIP does the same
+ * through the forwarding path (vip_probe.h).
  */
 #ifndef LB_HEALTH_H
 #define LB_HEALTH_H
 
 #include "health/monitor.h"
+#include "health/vip_marks.h"
 
 struct event_base;
 struct lb_health;
@@ -40,6 +42,16 @@ typedef void (*lb_on_verdict)(void *ctx, const struct lb_health_verdict *verdict
 /* `seed` decides the jitter; the same seed gives the same times. */
 int lb_health_create(struct event_base *base, uint64_t seed, lb_on_verdict on_verdict, void *ctx,
 		     struct lb_health **out);
+
+/* The way to a VIP now, asked for each probe. No way (false) is an outcome, DOWN or UNABLE. Never
+ * set: VIPs cannot be probed. */
+struct lb_no_way {
+	enum lb_probe_outcome outcome;
+	const char *reason; /* static */
+};
+typedef bool (*lb_vip_way_of)(void *ctx, const struct lb_probe_spec *spec, struct lb_vip_way *way,
+			      struct lb_no_way *none);
+void lb_health_set_vip_way(struct lb_health *h, lb_vip_way_of way_of, void *ctx);
 
 /* Ends all probes without a verdict. NULL is allowed. */
 void lb_health_destroy(struct lb_health *h);

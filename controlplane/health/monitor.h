@@ -34,6 +34,11 @@ struct lb_probe_spec {
 	struct lb_addr address;
 	enum lb_monitor_type type;
 	uint16_t port; /* tcp */
+	/* Asks `vip` at that address by the way of clients' packets; false: the address itself */
+	bool is_of_vip;
+	uint8_t forwarding; /* of a VIP: enum lb_forwarding, and its port */
+	uint16_t gue_port;
+	struct lb_addr vip;
 	uint32_t interval_ms;
 	uint32_t timeout_ms;
 	uint32_t rise;

@@ -377,3 +377,39 @@ Test(health, says_that_it_may_not_probe_rather_than_calling_a_server_up)
 	cr_assert_neq(lb_health_error(g.health, 5), NULL);
 	fini_rig(&g);
 }
+
+static bool way_of(void *ctx, const struct lb_probe_spec *spec, struct lb_vip_way *way,
+		   struct lb_no_way *none)
+{
+	(void)spec;
+	(void)way;
+	*none = (struct lb_no_way){*(enum lb_probe_outcome *)ctx, "there is no way"};
+	return false;
+}
+
+Test(health, a_vip_without_a_way_is_the_fault_of_whom_the_way_names)
+{
+	enum lb_probe_outcome outcome = LB_PROBE_UNABLE;
+	struct lb_probe_spec spec = tcp_spec(3, true, 80);
+	struct lb_health_stats stats;
+	static struct rig g;
+
+	spec.is_of_vip = true;
+	spec.vip = loopback(true);
+	init_rig(&g);
+	want(&g, &spec, 1);
+	while (g.heard[3].n == 0)
+		event_base_loop(g.base, EVLOOP_ONCE);
+	cr_expect_eq(g.heard[3].state, LB_HEALTH_CHECKING);
+	cr_expect_str_eq(lb_health_error(g.health, 3), "cannot probe: there is no way to VIPs");
+	lb_health_set_vip_way(g.health, way_of, &outcome);
+	while (strcmp(lb_health_error(g.health, 3), "there is no way") != 0)
+		event_base_loop(g.base, EVLOOP_ONCE);
+	cr_expect_eq(g.heard[3].state, LB_HEALTH_CHECKING);
+	outcome = LB_PROBE_DOWN;
+	wait_for(&g, 3, LB_HEALTH_DOWN);
+	cr_expect_str_eq(g.heard[3].reason, "there is no way");
+	lb_health_stats(g.health, &stats);
+	cr_expect_eq(stats.n_outstanding, 0);
+	fini_rig(&g);
+}
