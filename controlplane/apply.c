@@ -128,15 +128,17 @@ bool lb_control_on_tick(void *ctx)
 static void log_verdict(const struct lb_control *ctl, const struct lb_health_verdict *verdict)
 {
 	uint32_t cursor = verdict->probe;
-	char address[LB_ADDR_TEXT_MAX];
+	char address[LB_ADDR_TEXT_MAX], vip[LB_ADDR_TEXT_MAX];
 	struct lb_probe_spec spec;
 
 	if (!lb_reconcile_next_probe(ctl->reconcile, &cursor, &spec) || spec.id != verdict->probe)
 		return;
 	lb_log(verdict->state == LB_HEALTH_DOWN ? LB_LOG_WARNING : LB_LOG_INFO, "health",
-	       "%s address=%s type=%s port=%u reason=\"%s\"", lb_health_state_name[verdict->state],
-	       lb_addr_format(&spec.address, address), spec.type == LB_MONITOR_TCP ? "tcp" : "icmp",
-	       spec.port, verdict->reason != NULL ? verdict->reason : "");
+	       "%s address=%s%s%s type=%s port=%u reason=\"%s\"",
+	       lb_health_state_name[verdict->state], lb_addr_format(&spec.address, address),
+	       spec.is_of_vip ? " vip=" : "", spec.is_of_vip ? lb_addr_format(&spec.vip, vip) : "",
+	       spec.type == LB_MONITOR_TCP ? "tcp" : "icmp", spec.port,
+	       verdict->reason != NULL ? verdict->reason : "");
 }
 
 void lb_control_on_verdict(void *ctx, const struct lb_health_verdict *verdict)

@@ -57,12 +57,12 @@ void lb_availability_finish(struct lb_reconcile *r, struct lb_cmd_list *out)
 						     r->targets[r->moved[i]].generation});
 }
 
-bool lb_availability_is_icmp(const struct lb_reconcile *r, uint32_t probe)
+bool lb_availability_is_of_machine(const struct lb_reconcile *r, uint32_t probe)
 {
 	const struct lb_probe_key *key = lb_ids_key(r->reg.of[LB_ID_PROBE], probe);
 	const struct lb_monitor_key *monitor = lb_ids_key(r->reg.of[LB_ID_MONITOR], key->monitor);
 
-	return monitor->type == LB_MONITOR_ICMP;
+	return monitor->type == LB_MONITOR_ICMP && key->vip_path == 0;
 }
 
 enum lb_health_state lb_availability_machine(const struct lb_reconcile *r, uint32_t machine)

@@ -46,7 +46,9 @@ void lb_availability_release_target(struct lb_reconcile *r, uint32_t target,
 /* Upper bound of the commands that a change of this machine takes. */
 size_t lb_availability_cmds_of(const struct lb_reconcile *r, uint32_t machine);
 
-bool lb_availability_is_icmp(const struct lb_reconcile *r, uint32_t probe);
+/* An ICMP probe of the machine's address: what it says counts for every target there. One of a VIP
+ * counts for those of that VIP. */
+bool lb_availability_is_of_machine(const struct lb_reconcile *r, uint32_t probe);
 
 /* By its next hop and ICMP probes alone. */
 enum lb_health_state lb_availability_machine(const struct lb_reconcile *r, uint32_t machine);

@@ -5,6 +5,7 @@
 #include "log.h"
 #include "privileges.h"
 #include "state_json.h"
+#include "vip_way.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -233,6 +234,8 @@ static int create_parts(struct lb_control *ctl, struct lb_error *err)
 	if (rc == 0)
 		rc = lb_health_create(ctl->base, seed_of(ctl), lb_control_on_verdict, ctl,
 				      &ctl->health);
+	if (rc == 0)
+		lb_health_set_vip_way(ctl->health, lb_vip_way_find, ctl);
 	return rc < 0 ? lb_error_set(err, rc, "", "%s", strerror(-rc)) : 0;
 }
 

@@ -55,7 +55,7 @@ int lb_plan_hop_machines(const struct lb_reconcile *r, const uint32_t *machine_h
 }
 
 /* The destination is reached by another machine's next hop. */
-static bool is_via_gateway(const struct lb_reconcile *r, const struct lb_addr *addr, uint32_t hop)
+bool lb_plan_is_via_gateway(const struct lb_reconcile *r, const struct lb_addr *addr, uint32_t hop)
 {
 	const struct lb_endpoint_key *key;
 
@@ -83,7 +83,7 @@ static struct lb_real real_value(const struct lb_reconcile *r, const uint32_t *m
 	real.in_use = 1;
 	real.machine_id = lb_ids_find(r->reg.of[LB_ID_MACHINE], &key->addr);
 	real.next_hop = machine_hops[real.machine_id];
-	real.via_gateway = is_via_gateway(r, &key->addr, real.next_hop);
+	real.via_gateway = lb_plan_is_via_gateway(r, &key->addr, real.next_hop);
 	return real;
 }
 

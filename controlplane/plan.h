@@ -65,6 +65,9 @@ int lb_plan_nats(struct lb_reconcile *r, struct lb_plan *plan, const struct lb_c
 int lb_plan_hop_machines(const struct lb_reconcile *r, const uint32_t *machine_hops,
 			 struct lb_adjacency *out);
 
+/* Is the next hop towards `addr` another machine? */
+bool lb_plan_is_via_gateway(const struct lb_reconcile *r, const struct lb_addr *addr, uint32_t hop);
+
 /* Every real server whose value differs from what is published, by id. */
 int lb_plan_reals(const struct lb_reconcile *r, const uint32_t *machine_hops,
 		  struct lb_real **reals, uint32_t **ids, uint32_t *n);

@@ -146,6 +146,13 @@ static void set_static_routes(struct lb_reconcile *r, struct lb_plan *plan, stru
 	plan->hops.routes = NULL;
 }
 
+static uint32_t type_of(const struct lb_reconcile *r, const struct lb_probe_key *probe)
+{
+	const struct lb_monitor_key *key = lb_ids_key(r->reg.of[LB_ID_MONITOR], probe->monitor);
+
+	return key->type;
+}
+
 /* A new probe takes over the verdict of another one of the same place, and one that is new to a
  * target that is up begins as up: editing monitors takes nobody out. */
 static enum lb_health_state first_state(const struct lb_reconcile *r, const struct lb_plan *plan,
@@ -156,12 +163,13 @@ static enum lb_health_state first_state(const struct lb_reconcile *r, const stru
 	const uint32_t *items;
 	uint32_t n;
 
-	n = lb_adjacent(&r->wanted.machine_probes, key->machine, &items);
+	n = key->vip_path != 0 ? lb_adjacent(&r->wanted.vip_path_probes, key->vip_path, &items)
+			       : lb_adjacent(&r->wanted.machine_probes, key->machine, &items);
 	for (uint32_t i = 0; i < n; i++) {
 		const struct lb_probe_key *old = lb_ids_key(probes, items[i]);
 
-		if (old->port != key->port ||
-		    lb_availability_is_icmp(r, items[i]) != lb_availability_is_icmp(r, probe))
+		if (old->machine != key->machine || old->port != key->port ||
+		    type_of(r, old) != type_of(r, key))
 			continue;
 		*out = r->probes[items[i]];
 		return out->state;
@@ -204,7 +212,7 @@ static void start_machines(struct lb_reconcile *r, const uint32_t *machine_hops,
 		state->next_hop = machine_hops[m];
 		state->n_icmp_down = 0;
 		for (uint32_t i = 0; i < n; i++)
-			state->n_icmp_down += lb_availability_is_icmp(r, probes[i]) &&
+			state->n_icmp_down += lb_availability_is_of_machine(r, probes[i]) &&
 					      r->probes[probes[i]].state == LB_HEALTH_DOWN;
 	}
 }

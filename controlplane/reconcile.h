@@ -29,7 +29,7 @@
 #include "lb/error.h"
 #include "lb/service.h"
 
-#define LB_REASON_MAX 96
+#define LB_REASON_MAX 160
 
 struct lb_reconcile;
 
@@ -121,6 +121,11 @@ uint64_t lb_reconcile_generation(const struct lb_reconcile *r);
 /* Walks the probes that are wanted: *cursor starts at 0; false at the end. */
 bool lb_reconcile_next_probe(const struct lb_reconcile *r, uint32_t *cursor,
 			     struct lb_probe_spec *out);
+
+/* Where frames to this probe's machine leave now, as the workers know it; false: nowhere.
+ * *via_gateway: the next hop is not the machine itself. */
+bool lb_reconcile_probe_hop(const struct lb_reconcile *r, uint32_t probe, struct lb_next_hop *out,
+			    bool *via_gateway);
 
 struct lb_real_status {
 	enum lb_health_state state;

@@ -29,13 +29,13 @@ int lb_reconcile_verdict(struct lb_reconcile *r, uint32_t probe, enum lb_health_
 	if (lb_cmd_list_reserve(out, lb_availability_cmds_of(r, key->machine)) != 0)
 		return -ENOMEM;
 	lb_availability_begin(r);
-	if (lb_availability_is_icmp(r, probe)) {
+	if (lb_availability_is_of_machine(r, probe)) {
 		r->machines[key->machine].n_icmp_down -= p->state == LB_HEALTH_DOWN;
 		r->machines[key->machine].n_icmp_down += state == LB_HEALTH_DOWN;
 	}
 	*p = (struct lb_probe_state){reason, now_ms, state};
 	/* A host that does not answer is out at every port, whoever asked. */
-	if (lb_availability_is_icmp(r, probe))
+	if (lb_availability_is_of_machine(r, probe))
 		lb_availability_set_machine(r, key->machine, now_ms, out);
 	else
 		lb_availability_set_probe(r, probe, now_ms, out);

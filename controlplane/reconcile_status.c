@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "availability.h"
+#include "plan.h"
 #include "reconcile.h"
 
 bool lb_reconcile_next_probe(const struct lb_reconcile *r, uint32_t *cursor,
@@ -32,6 +33,33 @@ bool lb_reconcile_next_probe(const struct lb_reconcile *r, uint32_t *cursor,
 	};
 	memcpy(&out->address, lb_ids_key(r->reg.of[LB_ID_MACHINE], key->machine),
 	       sizeof(out->address));
+	if (key->vip_path != 0) {
+		const struct lb_vip_path_key *path = lb_ids_key(r->reg.of[LB_ID_VIP_PATH],
+								key->vip_path);
+
+		out->is_of_vip = true;
+		out->vip = path->vip;
+		out->forwarding = (uint8_t)path->forwarding;
+		out->gue_port = (uint16_t)path->gue_port;
+	}
+	return true;
+}
+
+bool lb_reconcile_probe_hop(const struct lb_reconcile *r, uint32_t probe, struct lb_next_hop *out,
+			    bool *via_gateway)
+{
+	const struct lb_probe_key *key;
+	uint32_t hop;
+
+	if (!lb_ids_is_used(r->reg.of[LB_ID_PROBE], probe))
+		return false;
+	key = lb_ids_key(r->reg.of[LB_ID_PROBE], probe);
+	hop = r->machines[key->machine].next_hop;
+	if (hop == LB_NEXT_HOP_NONE || hop >= r->hops_max || !r->hops[hop].value.resolved)
+		return false;
+	*out = r->hops[hop].value;
+	*via_gateway = lb_plan_is_via_gateway(r, lb_ids_key(r->reg.of[LB_ID_MACHINE], key->machine),
+					      hop);
 	return true;
 }
 
@@ -85,16 +113,32 @@ static void machine_reason(const struct lb_reconcile *r, uint32_t machine,
 	snprintf(out->reason, sizeof(out->reason), "%s", text);
 }
 
+static void describe_vip_path(const struct lb_reconcile *r, uint32_t id, char *out, size_t size)
+{
+	static const char *const words[LB_FORWARD_N] = {
+		[LB_FORWARD_DSR] = "dsr", [LB_FORWARD_IPIP] = "ipip", [LB_FORWARD_GUE] = "gue"};
+	const struct lb_vip_path_key *path = lb_ids_key(r->reg.of[LB_ID_VIP_PATH], id);
+	char text[LB_ADDR_TEXT_MAX];
+
+	snprintf(out, size, "VIP %s by %s: ", lb_addr_format(&path->vip, text),
+		 words[path->forwarding]);
+}
+
 static void probe_reason(const struct lb_reconcile *r, uint32_t probe, struct lb_real_status *out)
 {
 	const struct lb_probe_key *key = lb_ids_key(r->reg.of[LB_ID_PROBE], probe);
 	const struct lb_probe_state *p = &r->probes[probe];
 	const char *why = p->reason[0] == '\0' ? "no verdict yet" : p->reason;
+	char where[LB_REASON_MAX / 2] = "";
 
-	if (lb_availability_is_icmp(r, probe))
-		snprintf(out->reason, sizeof(out->reason), "icmp: %s", why);
+	if (key->vip_path != 0)
+		describe_vip_path(r, key->vip_path, where, sizeof(where));
+	/* Only tcp probes have a port. */
+	if (key->port == 0)
+		snprintf(out->reason, sizeof(out->reason), "%sicmp: %s", where, why);
 	else
-		snprintf(out->reason, sizeof(out->reason), "tcp port %u: %s", key->port, why);
+		snprintf(out->reason, sizeof(out->reason), "%stcp port %u: %s", where, key->port,
+			 why);
 }
 
 /* An up server with a reason: it was up when this host stopped being able to ask. */
@@ -108,6 +152,27 @@ static void explain_up(const struct lb_reconcile *r, uint32_t target, struct lb_
 			probe_reason(r, probes[i], out);
 			return;
 		}
+}
+
+/* A server that answers at its address and not at the VIP is missing the VIP, or what unwraps its
+ * packets: it is said so. */
+static void contrast(const struct lb_reconcile *r, uint32_t target, struct lb_real_status *out)
+{
+	static const char words[] = "address up, ";
+	const uint32_t *probes;
+	uint32_t n = lb_adjacent(&r->wanted.target_probes, target, &probes);
+	size_t len = strlen(out->reason), more = sizeof(words) - 1;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct lb_probe_key *key = lb_ids_key(r->reg.of[LB_ID_PROBE], probes[i]);
+
+		if (key->vip_path == 0 && r->probes[probes[i]].state != LB_HEALTH_UP)
+			return;
+	}
+	if (len + more >= sizeof(out->reason))
+		return;
+	memmove(out->reason + more, out->reason, len + 1);
+	memcpy(out->reason, words, more);
 }
 
 /* The first thing that keeps the target from being up: the machine's ICMP, its next hop, then the
@@ -126,7 +191,7 @@ static void explain(const struct lb_reconcile *r, uint32_t target, struct lb_rea
 	}
 	n = lb_adjacent(&r->wanted.machine_probes, machine, &probes);
 	for (uint32_t i = 0; i < n && r->machines[machine].n_icmp_down > 0; i++)
-		if (lb_availability_is_icmp(r, probes[i]) &&
+		if (lb_availability_is_of_machine(r, probes[i]) &&
 		    r->probes[probes[i]].state == LB_HEALTH_DOWN) {
 			probe_reason(r, probes[i], out);
 			return;
@@ -138,7 +203,12 @@ static void explain(const struct lb_reconcile *r, uint32_t target, struct lb_rea
 	n = lb_adjacent(&r->wanted.target_probes, target, &probes);
 	for (uint32_t i = 0; i < n; i++)
 		if (r->probes[probes[i]].state == state) {
+			const struct lb_probe_key *key = lb_ids_key(r->reg.of[LB_ID_PROBE],
+								    probes[i]);
+
 			probe_reason(r, probes[i], out);
+			if (key->vip_path != 0)
+				contrast(r, target, out);
 			return;
 		}
 }

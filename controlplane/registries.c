@@ -56,6 +56,9 @@ static const struct {
 	[LB_ID_PORT_SET] = {{sizeof(struct lb_chain_key), 1, CHAINS_MAX, SOME},
 			    "/virtual_services",
 			    "sets of probed ports"},
+	[LB_ID_VIP_PATH] = {{sizeof(struct lb_vip_path_key), 1, LB_SERVICES_MAX + 1, SOME},
+			    "/virtual_services",
+			    "ways to virtual addresses"},
 };
 
 int lb_registries_init(struct lb_registries *reg)

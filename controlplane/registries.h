@@ -29,6 +29,7 @@ enum lb_id_kind {
 	LB_ID_MONITOR,     /* struct lb_monitor_key: what is done, whatever it is called */
 	LB_ID_MONITOR_SET, /* struct lb_chain_key over monitors */
 	LB_ID_PORT_SET,    /* struct lb_chain_key over ports */
+	LB_ID_VIP_PATH,    /* struct lb_vip_path_key */
 	LB_ID_KIND_N,
 };
 
@@ -63,6 +64,7 @@ struct lb_target_key {
 	uint32_t machine;
 	uint32_t port_set; /* ports of the service that are probed; 0: not by service port */
 	uint32_t port;     /* of the real server */
+	uint32_t vip_path; /* 0: no VIP is probed */
 };
 
 struct lb_monitor_key {
@@ -74,10 +76,18 @@ struct lb_monitor_key {
 	uint32_t jitter_percent;
 };
 
+/* A VIP and how packets get from Ballast to it; ids from 1. */
+struct lb_vip_path_key {
+	struct lb_addr vip;
+	uint32_t forwarding;
+	uint32_t gue_port; /* gue only */
+};
+
 struct lb_probe_key {
 	uint32_t machine;
 	uint32_t monitor;
 	uint32_t port;
+	uint32_t vip_path; /* 0: asks the machine's address */
 };
 
 struct lb_registries {

@@ -12,14 +12,16 @@ struct build {
 	struct lb_pairs target_probes;
 	struct lb_pairs machine_targets;
 	struct lb_pairs machine_probes;
+	struct lb_pairs vip_path_probes;
 	struct lb_pairs target_groups;
 	struct lb_adjacency pool_services;
 	struct lb_ids *row_groups;   /* (row, group) seen */
 	uint32_t *row_group_targets; /* its group targets, by id of row_groups */
 	uint32_t row_groups_max;
 	struct lb_ids *target_group_edges; /* (target, group target) seen */
-	uint32_t *row_of_port_set;         /* last row made for it, + 1 */
-	uint32_t row_of_port_set_max;
+	struct lb_ids *probed;             /* (port set, VIP path) seen */
+	uint32_t *row_of_probed;           /* last row made for it, + 1; by id of probed */
+	uint32_t row_of_probed_max;
 };
 
 static int no_memory(const struct build *b)
@@ -48,17 +50,18 @@ static int get_monitor_set(struct build *b, const struct lb_cfg_pool *pool, uint
 
 	*set = 0;
 	for (uint32_t i = 0; i < pool->n_monitors; i++) {
+		const struct lb_cfg_monitor *m = &b->cfg->monitors[pool->monitors[i]];
 		struct lb_chain_key key = {.before = *set};
 
 		ret = get_monitor(b, pool->monitors[i], &monitor);
 		if (ret != 0)
 			return ret;
-		/* Which port is part of what a shared target means. */
+		/* What is asked there is part of what a shared target means. */
 		key.item = monitor;
 		ret = get(b, LB_ID_MONITOR_SET, &key, set, NULL);
 		if (ret != 0)
 			return ret;
-		key = (struct lb_chain_key){*set, b->cfg->monitors[pool->monitors[i]].port};
+		key = (struct lb_chain_key){*set, (uint32_t)m->probes_vip << 16 | m->port};
 		ret = get(b, LB_ID_MONITOR_SET, &key, set, NULL);
 		if (ret != 0)
 			return ret;
@@ -97,6 +100,7 @@ static int build_pool(struct build *b, uint32_t idx, uint32_t first_member)
 		const struct lb_cfg_monitor *m = &b->cfg->monitors[pool->monitors[i]];
 
 		out->probes_service_ports |= m->type == LB_MONITOR_TCP && m->port == 0;
+		out->probes_vips |= m->probes_vip;
 	}
 	for (uint32_t i = 0; i < pool->n_reals; i++) {
 		ret = build_member(b, &pool->reals[i], &b->w->members[first_member + i]);
@@ -142,9 +146,13 @@ static int add_probe(struct build *b, uint32_t target, const struct lb_probe_key
 		return ret;
 	if (lb_pairs_add(&b->target_probes, target, id) != 0)
 		return no_memory(b);
-	if (is_first && lb_pairs_add(&b->machine_probes, key->machine, id) != 0)
-		return no_memory(b);
-	return 0;
+	if (!is_first)
+		return 0;
+	if (key->vip_path != 0)
+		ret = lb_pairs_add(&b->vip_path_probes, key->vip_path, id);
+	else
+		ret = lb_pairs_add(&b->machine_probes, key->machine, id);
+	return ret != 0 ? no_memory(b) : 0;
 }
 
 static int add_port_probes(struct build *b, uint32_t target, struct lb_probe_key key,
@@ -162,15 +170,18 @@ static int add_port_probes(struct build *b, uint32_t target, struct lb_probe_key
 	return ret;
 }
 
+/* The probes of the address, or those of the VIP there. */
 static int add_probes(struct build *b, const struct lb_cfg_pool *pool, uint32_t target,
-		      const struct lb_target_key *at)
+		      const struct lb_target_key *at, uint32_t vip_path)
 {
 	int ret = 0;
 
 	for (uint32_t i = 0; ret == 0 && i < pool->n_monitors; i++) {
 		const struct lb_cfg_monitor *m = &b->cfg->monitors[pool->monitors[i]];
-		struct lb_probe_key key = {.machine = at->machine};
+		struct lb_probe_key key = {.machine = at->machine, .vip_path = vip_path};
 
+		if (vip_path != 0 && !m->probes_vip)
+			continue;
 		ret = get_monitor(b, pool->monitors[i], &key.monitor);
 		if (ret != 0)
 			return ret;
@@ -199,7 +210,7 @@ static int build_target(struct build *b, const struct lb_wanted_row *row, uint32
 	const struct lb_wanted_pool *pool = &b->w->pools[row->pool];
 	const struct lb_wanted_member *m = &b->w->members[pool->first_member + idx];
 	struct lb_target_key key = {pool->scope, m->machine, m->port == 0 ? row->port_set : 0,
-				    m->port};
+				    m->port, row->vip_path};
 	bool is_first;
 	int ret;
 
@@ -219,15 +230,20 @@ static int build_target(struct build *b, const struct lb_wanted_row *row, uint32
 		return ret;
 	if (lb_pairs_add(&b->machine_targets, m->machine, *id) != 0)
 		return no_memory(b);
-	return add_probes(b, &b->cfg->pools[row->pool], *id, &key);
+	ret = add_probes(b, &b->cfg->pools[row->pool], *id, &key, 0);
+	/* Behind those of the address: a server that does not answer at all is told as that. */
+	if (ret == 0 && row->vip_path != 0)
+		ret = add_probes(b, &b->cfg->pools[row->pool], *id, &key, row->vip_path);
+	return ret;
 }
 
-static int build_row(struct build *b, uint32_t pool_idx, uint32_t port_set, uint32_t *out)
+static int build_row(struct build *b, uint32_t pool_idx, uint32_t port_set, uint32_t vip_path,
+		     uint32_t *out)
 {
 	struct lb_wanted *w = b->w;
 	struct lb_wanted_pool *pool = &w->pools[pool_idx];
 	uint32_t last = w->n_member_targets + pool->n_members;
-	struct lb_wanted_row row = {pool_idx, port_set, w->n_member_targets};
+	struct lb_wanted_row row = {pool_idx, port_set, vip_path, w->n_member_targets};
 
 	if (lb_array_reserve((void **)&w->rows, &w->rows_max, w->n_rows, sizeof(*w->rows)) != 0 ||
 	    lb_array_reserve((void **)&w->member_targets, &w->member_targets_max, last,
@@ -323,6 +339,19 @@ static int build_port_set(struct build *b, const struct lb_cfg_service *svc, uin
 	return 0;
 }
 
+static int build_vip_path(struct build *b, const struct lb_cfg_service *svc, uint32_t *id)
+{
+	struct lb_vip_path_key key = {.vip = svc->address, .forwarding = svc->forwarding};
+
+	*id = 0;
+	if (!lb_forwarding_is_one_way((uint8_t)svc->forwarding) ||
+	    !b->w->pools[svc->pool].probes_vips)
+		return 0;
+	if (svc->forwarding == LB_FORWARD_GUE)
+		key.gue_port = svc->gue_port;
+	return get(b, LB_ID_VIP_PATH, &key, id, NULL);
+}
+
 static int build_nat_source_id(struct build *b, const struct lb_cfg_service *svc, uint32_t *id)
 {
 	char text[LB_ADDR_TEXT_MAX];
@@ -357,24 +386,28 @@ static int build_service_ids(struct build *b, uint32_t idx)
 		ret = build_nat_source_id(b, svc, &out->nat_source_id);
 	if (ret == 0)
 		ret = build_port_set(b, svc, &out->port_set);
+	if (ret == 0)
+		ret = build_vip_path(b, svc, &out->vip_path);
 	return ret;
 }
 
 static int build_service_row(struct build *b, uint32_t idx)
 {
 	struct lb_wanted_service *svc = &b->w->services[idx];
+	struct lb_chain_key key = {svc->port_set, svc->vip_path};
 	uint32_t pool = b->cfg->services[idx].pool;
-	uint32_t *made;
+	uint32_t *made, id;
 	int ret;
 
-	if (lb_array_reserve((void **)&b->row_of_port_set, &b->row_of_port_set_max, svc->port_set,
-			     sizeof(*b->row_of_port_set)) != 0)
+	if (lb_ids_get(b->probed, &key, &id, NULL) != 0 ||
+	    lb_array_reserve((void **)&b->row_of_probed, &b->row_of_probed_max, id,
+			     sizeof(*b->row_of_probed)) != 0)
 		return no_memory(b);
-	made = &b->row_of_port_set[svc->port_set];
+	made = &b->row_of_probed[id];
 	if (*made != 0 && b->w->rows[*made - 1].pool == pool) {
 		svc->row = *made - 1;
 	} else {
-		ret = build_row(b, pool, svc->port_set, &svc->row);
+		ret = build_row(b, pool, svc->port_set, svc->vip_path, &svc->row);
 		if (ret != 0)
 			return ret;
 		*made = svc->row + 1;
@@ -414,7 +447,7 @@ static int build_services(struct build *b)
 		b->w->pools[p].first_row = b->w->n_rows;
 		/* A pool that no service uses is still watched where its monitors name a port. */
 		if (n == 0)
-			ret = build_row(b, p, 0, &unused);
+			ret = build_row(b, p, 0, 0, &unused);
 		for (uint32_t i = 0; ret == 0 && i < n; i++)
 			ret = build_service_row(b, services[i]);
 	}
@@ -447,6 +480,7 @@ static int build_relations(struct build *b)
 	uint32_t n_targets = lb_ids_bound(b->reg->of[LB_ID_TARGET]);
 	uint32_t n_machines = lb_ids_bound(b->reg->of[LB_ID_MACHINE]);
 	uint32_t n_probes = lb_ids_bound(b->reg->of[LB_ID_PROBE]);
+	uint32_t n_vip_paths = lb_ids_bound(b->reg->of[LB_ID_VIP_PATH]);
 
 	w->n_targets = n_targets;
 	if (lb_array_reserve((void **)&w->targets, &w->targets_max, n_targets,
@@ -455,6 +489,7 @@ static int build_relations(struct build *b)
 	    lb_adjacency_build_reverse(&b->target_probes, n_probes, &w->probe_targets) != 0 ||
 	    lb_adjacency_build(&b->machine_targets, n_machines, &w->machine_targets) != 0 ||
 	    lb_adjacency_build(&b->machine_probes, n_machines, &w->machine_probes) != 0 ||
+	    lb_adjacency_build(&b->vip_path_probes, n_vip_paths, &w->vip_path_probes) != 0 ||
 	    lb_adjacency_build(&b->target_groups, n_targets, &w->target_groups) != 0)
 		return no_memory(b);
 	return 0;
@@ -465,10 +500,12 @@ static int create_seen(struct build *b)
 	const struct lb_ids_params params = {sizeof(struct lb_chain_key), 0, UINT32_MAX - 1, 0};
 
 	if (lb_ids_create(&params, &b->row_groups) != 0 ||
-	    lb_ids_create(&params, &b->target_group_edges) != 0)
+	    lb_ids_create(&params, &b->target_group_edges) != 0 ||
+	    lb_ids_create(&params, &b->probed) != 0)
 		return no_memory(b);
 	lb_ids_begin(b->row_groups);
 	lb_ids_begin(b->target_group_edges);
+	lb_ids_begin(b->probed);
 	return 0;
 }
 
@@ -491,12 +528,14 @@ int lb_wanted_build(struct lb_registries *reg, const struct lb_config *cfg, stru
 	lb_pairs_free(&b.target_probes);
 	lb_pairs_free(&b.machine_targets);
 	lb_pairs_free(&b.machine_probes);
+	lb_pairs_free(&b.vip_path_probes);
 	lb_pairs_free(&b.target_groups);
 	lb_adjacency_free(&b.pool_services);
 	lb_ids_destroy(b.row_groups);
 	lb_ids_destroy(b.target_group_edges);
+	lb_ids_destroy(b.probed);
 	free(b.row_group_targets);
-	free(b.row_of_port_set);
+	free(b.row_of_probed);
 	if (ret != 0)
 		lb_wanted_free(out);
 	return ret;
@@ -515,6 +554,7 @@ void lb_wanted_free(struct lb_wanted *wanted)
 	lb_adjacency_free(&wanted->probe_targets);
 	lb_adjacency_free(&wanted->machine_targets);
 	lb_adjacency_free(&wanted->machine_probes);
+	lb_adjacency_free(&wanted->vip_path_probes);
 	lb_adjacency_free(&wanted->target_groups);
 	*wanted = (struct lb_wanted){0};
 }

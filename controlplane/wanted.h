@@ -34,10 +34,11 @@ struct lb_wanted_member {
 	uint8_t admin_state; /* weight 0 counts as drain */
 };
 
-/* The targets of a pool's members for services with one set of probed ports. */
+/* The targets of a pool's members for services that have the same probed. */
 struct lb_wanted_row {
 	uint32_t pool;
 	uint32_t port_set;
+	uint32_t vip_path;
 	uint32_t first_target; /* into member_targets; one per member */
 };
 
@@ -47,6 +48,7 @@ struct lb_wanted_pool {
 	uint32_t first_row;
 	uint32_t n_rows;
 	bool probes_service_ports;
+	bool probes_vips;
 	uint32_t scope;       /* named pools */
 	uint32_t monitor_set; /* pools of one service */
 };
@@ -54,6 +56,7 @@ struct lb_wanted_pool {
 struct lb_wanted_service {
 	uint32_t slot;
 	uint32_t port_set;
+	uint32_t vip_path;
 	uint32_t row;
 	uint32_t group_id;           /* 0: none */
 	uint32_t first_group_target; /* into group_targets */
@@ -84,7 +87,8 @@ struct lb_wanted {
 	struct lb_adjacency target_probes;
 	struct lb_adjacency probe_targets;
 	struct lb_adjacency machine_targets; /* without group targets */
-	struct lb_adjacency machine_probes;
+	struct lb_adjacency machine_probes;  /* of the address */
+	struct lb_adjacency vip_path_probes;
 	struct lb_adjacency target_groups; /* to group targets */
 };
 

@@ -26,6 +26,7 @@ static void fill_monitor(struct lb_cfg_monitor *m, const struct lb_schema *schem
 	m->rise = (uint32_t)lb_schema_int(schema, item, "rise");
 	m->fall = (uint32_t)lb_schema_int(schema, item, "fall");
 	m->jitter_percent = (uint32_t)lb_schema_int(schema, item, "jitter_percent");
+	m->probes_vip = lb_schema_word(schema, item, "vip_probe") == 0;
 }
 
 static void check_monitor(struct lb_draft *d, const struct lb_cfg_monitor *m, const char *place)

@@ -458,6 +458,18 @@ static const struct lb_schema schema_monitor_jitter = {
 	.number_default = 10,
 };
 
+static const char *const words_monitor_vip_probe[] = {
+	"forwarding_path",
+	"none",
+};
+
+static const struct lb_schema schema_monitor_vip_probe = {
+	.type = LB_SCHEMA_STRING,
+	.words = words_monitor_vip_probe,
+	.n_words = 2,
+	.word_default = "forwarding_path",
+};
+
 static const struct lb_schema_key keys_health_monitor[] = {
 	{"name", &schema_name, true, false},
 	{"description", &schema_description, false, false},
@@ -469,12 +481,13 @@ static const struct lb_schema_key keys_health_monitor[] = {
 	{"rise", &schema_monitor_rise, false, false},
 	{"fall", &schema_monitor_fall, false, false},
 	{"jitter_percent", &schema_monitor_jitter, false, false},
+	{"vip_probe", &schema_monitor_vip_probe, false, false},
 };
 
 const struct lb_schema lb_schema_health_monitor = {
 	.type = LB_SCHEMA_OBJECT,
 	.keys = keys_health_monitor,
-	.n_keys = 10,
+	.n_keys = 11,
 };
 
 static const struct lb_schema schema_configuration_health_monitors = {
@@ -501,12 +514,13 @@ static const struct lb_schema_key keys_inline_monitor[] = {
 	{"rise", &schema_monitor_rise, false, false},
 	{"fall", &schema_monitor_fall, false, false},
 	{"jitter_percent", &schema_monitor_jitter, false, false},
+	{"vip_probe", &schema_monitor_vip_probe, false, false},
 };
 
 const struct lb_schema lb_schema_inline_monitor = {
 	.type = LB_SCHEMA_OBJECT,
 	.keys = keys_inline_monitor,
-	.n_keys = 9,
+	.n_keys = 10,
 };
 
 static const struct lb_schema *const options_health_monitors_item[] = {

@@ -99,6 +99,7 @@ struct lb_cfg_monitor {
 	uint32_t rise;
 	uint32_t fall;
 	uint32_t jitter_percent; /* of the interval, spread over each probe */
+	bool probes_vip; /* also by the way of clients' packets, if servers answer them directly */
 };
 
 struct lb_cfg_real {

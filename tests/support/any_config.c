@@ -145,6 +145,7 @@ static void make_monitors(const struct any_config *any, struct lb_config *cfg)
 		m->timeout_ms = 50;
 		m->rise = 2;
 		m->fall = 3;
+		m->probes_vip = i != 1;
 	}
 }
 

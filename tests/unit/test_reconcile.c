@@ -24,18 +24,27 @@ struct twin {
 	uint32_t n;
 };
 
+/* `svc` NULL: of the address, else of its VIP. */
 static bool is_probe(const struct lb_probe_spec *p, const struct lb_addr *addr,
-		     const struct lb_cfg_monitor *m, uint16_t port)
+		     const struct lb_cfg_monitor *m, uint16_t port,
+		     const struct lb_cfg_service *svc)
 {
+	if (p->is_of_vip != (svc != NULL))
+		return false;
+	if (svc != NULL &&
+	    (!lb_addr_equal(&p->vip, &svc->address) || p->forwarding != svc->forwarding ||
+	     p->gue_port != (svc->forwarding == LB_FORWARD_GUE ? svc->gue_port : 0)))
+		return false;
 	return lb_addr_equal(&p->address, addr) && p->type == m->type && p->port == port &&
 	       p->interval_ms == m->interval_ms;
 }
 
-static enum lb_health_state state_of(const struct twin *t, const struct lb_addr *addr,
-				     const struct lb_cfg_monitor *m, uint16_t port)
+static enum lb_health_state find_state(const struct twin *t, const struct lb_addr *addr,
+				       const struct lb_cfg_monitor *m, uint16_t port,
+				       const struct lb_cfg_service *svc)
 {
 	for (uint32_t i = 0; i < t->n; i++)
-		if (is_probe(&t->probes[i].spec, addr, m, port))
+		if (is_probe(&t->probes[i].spec, addr, m, port, svc))
 			return t->probes[i].spec.initial;
 	cr_assert_fail("a probe that is needed is not wanted");
 	return LB_HEALTH_DOWN;
@@ -48,6 +57,19 @@ static enum lb_health_state worse(enum lb_health_state a, enum lb_health_state b
 	return a == LB_HEALTH_CHECKING ? a : b;
 }
 
+/* What a monitor says of a server: at its address and, where servers answer clients themselves, at
+ * the VIP. */
+static enum lb_health_state state_of(const struct twin *t, const struct lb_cfg_real *real,
+				     const struct lb_cfg_monitor *m, uint16_t port,
+				     const struct lb_cfg_service *svc)
+{
+	enum lb_health_state state = find_state(t, &real->address, m, port, NULL);
+
+	if (!m->probes_vip || svc->forwarding < LB_FORWARD_DSR)
+		return state;
+	return worse(state, find_state(t, &real->address, m, port, svc));
+}
+
 static enum lb_health_state naive_state(const struct twin *t, const struct lb_config *cfg,
 					const struct lb_cfg_service *svc, uint32_t member)
 {
@@ -56,7 +78,7 @@ static enum lb_health_state naive_state(const struct twin *t, const struct lb_co
 	enum lb_health_state state = LB_HEALTH_UP;
 
 	for (uint32_t i = 0; i < t->n; i++)
-		if (t->probes[i].spec.type == LB_MONITOR_ICMP &&
+		if (t->probes[i].spec.type == LB_MONITOR_ICMP && !t->probes[i].spec.is_of_vip &&
 		    lb_addr_equal(&t->probes[i].spec.address, &real->address) &&
 		    t->probes[i].spec.initial == LB_HEALTH_DOWN)
 			return LB_HEALTH_DOWN;
@@ -64,14 +86,14 @@ static enum lb_health_state naive_state(const struct twin *t, const struct lb_co
 		const struct lb_cfg_monitor *m = &cfg->monitors[pool->monitors[i]];
 
 		if (m->type == LB_MONITOR_ICMP)
-			state = worse(state, state_of(t, &real->address, m, 0));
+			state = worse(state, state_of(t, real, m, 0, svc));
 		else if (m->port != 0 || real->port != 0)
-			state = worse(state, state_of(t, &real->address, m,
-						      m->port != 0 ? m->port : real->port));
+			state = worse(state, state_of(t, real, m,
+						      m->port != 0 ? m->port : real->port, svc));
 		else
 			for (uint32_t p = 0; p < svc->n_ports; p++)
 				state = worse(state,
-					      state_of(t, &real->address, m, svc->ports[p].first));
+					      state_of(t, real, m, svc->ports[p].first, svc));
 	}
 	return state;
 }
@@ -196,7 +218,10 @@ static void note_probes(struct rig *g)
 
 			if (lb_addr_equal(&old->address, &spec->address) &&
 			    old->type == spec->type && old->port == spec->port &&
-			    old->interval_ms == spec->interval_ms)
+			    old->interval_ms == spec->interval_ms &&
+			    old->is_of_vip == spec->is_of_vip &&
+			    lb_addr_equal(&old->vip, &spec->vip) &&
+			    old->forwarding == spec->forwarding && old->gue_port == spec->gue_port)
 				cr_assert_eq(old->initial, spec->initial, "a verdict was lost");
 		}
 	}

@@ -20,8 +20,10 @@ static struct lb_config *make_config(uint32_t n, bool is_inline)
 	cfg->pools = calloc(n_pools, sizeof(*cfg->pools));
 	cfg->services = calloc(n, sizeof(*cfg->services));
 	cfg->n_monitors = 2;
-	cfg->monitors[0] = (struct lb_cfg_monitor){"tcp80", LB_MONITOR_TCP, 80, 250, 200, 2, 3, 0};
-	cfg->monitors[1] = (struct lb_cfg_monitor){"icmp", LB_MONITOR_ICMP, 0, 250, 200, 2, 3, 0};
+	cfg->monitors[0] = (struct lb_cfg_monitor){"tcp80", LB_MONITOR_TCP, 80, 250, 200, 2, 3, 0,
+						   true};
+	cfg->monitors[1] = (struct lb_cfg_monitor){"icmp", LB_MONITOR_ICMP, 0, 250, 200, 2, 3, 0,
+						   true};
 	cfg->n_groups = 1;
 	cfg->groups[0] = (struct lb_cfg_group){"all", 60, 32, 128};
 	cfg->node.n_interfaces = 1;
@@ -258,6 +260,108 @@ Test(reconcile_changes, an_icmp_failure_takes_the_machine_out_everywhere)
 		cr_assert_eq(status.since_ms, 3);
 		cr_assert_eq(status.target_bits, 0);
 	}
+	fini_rig(&g);
+	lb_config_free(cfg);
+}
+
+/* The probe of this VIP, or without one of the address, of the first machine. */
+static uint32_t probe_of(const struct rig *g, const struct lb_addr *vip)
+{
+	struct lb_probe_spec spec;
+	uint32_t cursor = 0;
+
+	while (lb_reconcile_next_probe(g->r, &cursor, &spec))
+		if (spec.address.word_be[3] == RTE_BE32(0x0a000010) &&
+		    (vip == NULL ? !spec.is_of_vip
+				 : spec.is_of_vip && lb_addr_equal(&spec.vip, vip)))
+			return spec.id;
+	cr_assert_fail("not probed");
+	return 0;
+}
+
+static void check_first(const struct rig *g, uint32_t service, enum lb_health_state state,
+			const char *reason)
+{
+	struct lb_real_status status;
+
+	lb_reconcile_service_real(g->r, service, 0, &status);
+	cr_expect_eq(status.state, state, "service %u", service);
+	cr_expect_str_eq(status.reason, reason, "service %u", service);
+}
+
+Test(reconcile_changes, a_vip_that_does_not_answer_is_down_for_its_services_alone)
+{
+	struct lb_config *cfg = make_config(4, false);
+	struct lb_addr vip = lb_addr_from_v4(RTE_BE32(0xc000020a));
+	struct rig g;
+	uint32_t n, n_checking;
+
+	/* 0, 1: dsr at one VIP; 2: gue at it; 3: nat, which needs no VIP at servers. */
+	for (uint32_t s = 0; s < 3; s++) {
+		cfg->services[s].address = vip;
+		cfg->services[s].forwarding = s < 2 ? LB_FORWARD_DSR : LB_FORWARD_GUE;
+		cfg->services[s].gue_port = 6080;
+	}
+	cfg->services[3].forwarding = LB_FORWARD_NAT;
+	init_rig(&g, (struct lb_reconcile_params){0});
+	take_config(&g, cfg);
+	lb_reconcile_probe_counts(g.r, &n, &n_checking);
+	cr_expect_eq(n, 9, "three machines: the address, the VIP by dsr, the VIP by gue");
+	check_first(&g, 0, LB_HEALTH_CHECKING, "tcp port 80: no verdict yet");
+	cr_assert_eq(lb_reconcile_verdict(g.r, probe_of(&g, NULL), LB_HEALTH_UP, "", 2, &g.list),
+		     0);
+	take(&g);
+	check_first(&g, 0, LB_HEALTH_CHECKING,
+		    "address up, VIP 192.0.2.10 by dsr: tcp port 80: no verdict yet");
+	check_first(&g, 3, LB_HEALTH_UP, "");
+	all_probes(&g, LB_HEALTH_UP);
+	cr_assert_eq(
+		lb_reconcile_verdict(g.r, probe_of(&g, &vip), LB_HEALTH_DOWN, "gone", 3, &g.list),
+		0);
+	cr_expect_eq(take(&g), 3, "both dsr services share a target, a group target and records");
+	for (uint32_t s = 0; s < 2; s++)
+		check_first(&g, s, LB_HEALTH_DOWN,
+			    "address up, VIP 192.0.2.10 by dsr: tcp port 80: gone");
+	check_first(&g, 2, LB_HEALTH_UP, "");
+	check_first(&g, 3, LB_HEALTH_UP, "");
+	cr_assert_eq(
+		lb_reconcile_verdict(g.r, probe_of(&g, NULL), LB_HEALTH_DOWN, "cut", 4, &g.list),
+		0);
+	take(&g);
+	check_first(&g, 0, LB_HEALTH_DOWN, "tcp port 80: cut");
+	/* Another interval is another probe of the same place: nobody has to be asked anew. */
+	cfg->monitors[0].interval_ms = 500;
+	take_config(&g, cfg);
+	check_first(&g, 0, LB_HEALTH_DOWN, "tcp port 80: cut");
+	check_first(&g, 2, LB_HEALTH_DOWN, "tcp port 80: cut");
+	cfg->monitors[0].probes_vip = false;
+	take_config(&g, cfg);
+	lb_reconcile_probe_counts(g.r, &n, &n_checking);
+	cr_expect_eq(n, 3);
+	cr_expect_eq(n_checking, 0);
+	fini_rig(&g);
+	lb_config_free(cfg);
+}
+
+Test(reconcile_changes, an_echo_of_a_vip_takes_nothing_else_out)
+{
+	struct lb_config *cfg = make_config(2, false);
+	struct lb_addr vip = lb_addr_from_v4(RTE_BE32(0xc000020a));
+	struct rig g;
+
+	cfg->pools[0].monitors[0] = 1;
+	cfg->services[0].address = vip;
+	cfg->services[0].forwarding = LB_FORWARD_IPIP;
+	cfg->services[1].forwarding = LB_FORWARD_NAT;
+	init_rig(&g, (struct lb_reconcile_params){0});
+	take_config(&g, cfg);
+	all_probes(&g, LB_HEALTH_UP);
+	cr_assert_eq(
+		lb_reconcile_verdict(g.r, probe_of(&g, &vip), LB_HEALTH_DOWN, "gone", 3, &g.list),
+		0);
+	take(&g);
+	check_first(&g, 0, LB_HEALTH_DOWN, "address up, VIP 192.0.2.10 by ipip: icmp: gone");
+	check_first(&g, 1, LB_HEALTH_UP, "");
 	fini_rig(&g);
 	lb_config_free(cfg);
 }
