@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "announce.h"
 #include "log.h"
 
 struct row {
@@ -35,6 +36,7 @@ struct lb_addresses {
 	struct held *held; /* sorted by netdev and address */
 	size_t n_held;
 	bool are_unmarked;
+	struct lb_announcer *announcer; /* NULL: none */
 };
 
 int lb_addresses_create(struct lb_addresses **out)
@@ -260,6 +262,34 @@ bool lb_addresses_is_foreign(const struct lb_addresses *a, const struct lb_addr 
 
 /* --- what we hold --- */
 
+void lb_addresses_tell(struct lb_addresses *a, struct lb_announcer *announcer)
+{
+	a->announcer = announcer;
+}
+
+void lb_addresses_announce(const struct lb_addresses *a, const struct lb_link *link)
+{
+	for (size_t i = 0; a->announcer != NULL && i < a->n_held; i++)
+		if (a->held[i].ifindex == link->ifindex)
+			lb_announcer_add(a->announcer, &a->held[i].addr, link->ifindex, link->mac);
+}
+
+bool lb_addresses_holds(const struct lb_addresses *a, const struct lb_addr *addr, uint32_t ifindex)
+{
+	struct held h = {.addr = *addr, .ifindex = ifindex};
+
+	return is_held(a->held, a->n_held, &h);
+}
+
+static void announce(struct lb_addresses *a, const struct held *h, const struct lb_link *links)
+{
+	for (size_t l = 0; a->announcer != NULL && l < LB_IFACES_MAX; l++)
+		if (links[l].ifindex == h->ifindex) {
+			lb_announcer_add(a->announcer, &h->addr, h->ifindex, links[l].mac);
+			return;
+		}
+}
+
 static int ask_kernel(struct lb_rtnl *nl, uint16_t type, const struct held *h)
 {
 	/* Deprecated: the kernel does not choose it as the source of its own connections, whose
@@ -348,6 +378,8 @@ size_t lb_addresses_set(struct lb_addresses *a, struct lb_rtnl *nl, const struct
 			n_refused++;
 			continue;
 		}
+		if (rc == 0)
+			announce(a, &want[i], links);
 		want[n_held++] = want[i];
 	}
 	free(a->held);

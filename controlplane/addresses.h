@@ -20,8 +20,17 @@
 #include "rtnl.h"
 
 struct lb_addresses;
+struct lb_announcer;
 
 int lb_addresses_create(struct lb_addresses **out);
+
+/* Told of each address that a set has added, and by announce; NULL: nobody. */
+void lb_addresses_tell(struct lb_addresses *a, struct lb_announcer *announcer);
+
+/* Announces what is held on this netdev, which has its carrier back or another MAC. */
+void lb_addresses_announce(const struct lb_addresses *a, const struct lb_link *link);
+
+bool lb_addresses_holds(const struct lb_addresses *a, const struct lb_addr *addr, uint32_t ifindex);
 
 /* Does not touch the kernel. NULL is allowed. */
 void lb_addresses_destroy(struct lb_addresses *a);

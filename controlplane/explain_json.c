@@ -88,6 +88,7 @@ static const char *owner_words(uint8_t why)
 		[LB_EXPLAIN_OWNER_NAT_PORT] = "the port is one of its NAT source ports",
 		[LB_EXPLAIN_OWNER_REPLY] = "as a server's reply it would be to its client",
 		[LB_EXPLAIN_OWNER_ANY] = "every worker would do the same",
+		[LB_EXPLAIN_OWNER_RSS] = "the network card's hash brings it there",
 	};
 
 	return words[why];

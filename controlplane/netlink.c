@@ -38,6 +38,23 @@ static int use_configuration(struct lb_netlink *nl)
 	return lb_paths_set_routes(nl->paths, nl->routes.list, nl->routes.n);
 }
 
+static bool is_held(void *ctx, const struct lb_addr *addr, uint32_t ifindex)
+{
+	const struct lb_netlink *nl = ctx;
+
+	return lb_addresses_holds(nl->addresses, addr, ifindex);
+}
+
+static int create_announcer(struct lb_netlink *nl)
+{
+	const struct lb_announcer_params params = {.base = nl->base, .is_held = is_held, .ctx = nl};
+	int rc = lb_announcer_create(&params, &nl->announcer);
+
+	if (rc == 0)
+		lb_addresses_tell(nl->addresses, nl->announcer);
+	return rc;
+}
+
 static int create_parts(struct lb_netlink *nl, const struct lb_netlink_params *params)
 {
 	const struct lb_cfg_node *node = params->node;
@@ -48,6 +65,8 @@ static int create_parts(struct lb_netlink *nl, const struct lb_netlink_params *p
 					 &node->neighbors[i].address, node->neighbors[i].mac);
 	if (rc == 0)
 		rc = lb_addresses_create(&nl->addresses);
+	if (rc == 0)
+		rc = create_announcer(nl);
 	if (rc == 0)
 		rc = lb_neighbours_create(&nl->neighbours, nl->rtnl, nl->paths, nl->links.now,
 					  nl->links.n);
@@ -141,6 +160,7 @@ void lb_netlink_close(struct lb_netlink *nl)
 	lb_reserved_ports_close(nl->reserved);
 	lb_neighbours_destroy(nl->neighbours);
 	lb_addresses_destroy(nl->addresses);
+	lb_announcer_destroy(nl->announcer);
 	lb_paths_destroy(nl->paths);
 	lb_routes_fini(&nl->routes);
 	lb_rtnl_close(nl->rtnl);

@@ -55,6 +55,21 @@ static void report_node_addresses(const struct lb_netlink *nl, struct lb_netlink
 			 first, netdev, n - 1);
 }
 
+static void report_announcements(const struct lb_netlink *nl, struct lb_netlink_part *out)
+{
+	int error = lb_announcer_error(nl->announcer);
+
+	out->name = "announcements";
+	out->is_on = error == 0;
+	if (error != 0)
+		snprintf(out->text, sizeof(out->text),
+			 "off because a packet socket does not open: %s", strerror(-error));
+	else
+		snprintf(out->text, sizeof(out->text),
+			 "each address that is added %u times, by ARP or neighbour advertisement",
+			 LB_ANNOUNCE_TIMES);
+}
+
 static void report_neighbours(const struct lb_netlink *nl, struct lb_netlink_part *out)
 {
 	int error = lb_neighbours_error(nl->neighbours);
@@ -110,7 +125,7 @@ static void report_offloads(const struct lb_netlink *nl, struct lb_netlink_part 
 bool lb_netlink_report(const struct lb_netlink *nl, uint32_t i, struct lb_netlink_part *out)
 {
 	static void (*const parts[])(const struct lb_netlink *nl, struct lb_netlink_part *out) = {
-		report_addresses, report_node_addresses, report_neighbours,
+		report_addresses, report_node_addresses, report_announcements, report_neighbours,
 		report_routes,    report_ports,          report_offloads,
 	};
 

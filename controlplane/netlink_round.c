@@ -146,6 +146,9 @@ static void end_links(struct lb_netlink *nl)
 	uint32_t changed = lb_links_end(&nl->links, &replaced);
 
 	nl->changed_links |= changed;
+	for (uint32_t i = 0; i < nl->links.n; i++)
+		if ((changed & 1u << i) != 0 && nl->links.now[i].has_carrier)
+			lb_addresses_announce(nl->addresses, &nl->links.now[i]);
 	if (changed !=
 	    0) /* addresses and routes come and go with it, not all of them with a word */
 		nl->todo |= 1u << LB_TABLE_ADDRESSES | ROUTE_TABLES;

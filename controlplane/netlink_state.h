@@ -12,6 +12,7 @@
 #include <event2/event.h>
 
 #include "addresses.h"
+#include "announce.h"
 #include "links.h"
 #include "neighbours.h"
 #include "netlink.h"
@@ -42,6 +43,7 @@ struct lb_netlink {
 	int rtnl_error;
 	struct lb_links links;
 	struct lb_addresses *addresses;
+	struct lb_announcer *announcer;
 	struct lb_neighbours *neighbours;
 	struct lb_paths *paths;
 	struct lb_routes routes;

@@ -116,6 +116,16 @@ def ask_udp(host, address, port, data, source=None, timeout_s=30):
         return wait_for(f'an answer from {address} {port}', answer, timeout_s)
 
 
+def check_announced(checks, ballast, client, service, mac):
+    """A neighbour that believes a VIP elsewhere learns where it is when the service is added."""
+    vip = service['address']
+    client.run('ip', 'neigh', 'add', vip, 'lladdr', '02:00:00:00:00:99', 'dev', 'eth1', 'nud',
+               'stale')
+    status, _, body = ballast.rest('POST', '/api/v1/virtual-services', service)
+    checks.equal(f'{vip} is added', status, 201 if status == 201 else body)
+    checks.holds(f'{vip} is announced', lambda: mac in client.run('ip', 'neigh', 'show', vip))
+
+
 def ask(sock):
     """One request on an open connection to an Nginx: the server's name."""
     sock.sendall(b'GET / HTTP/1.1\r\nHost: x\r\n\r\n')

@@ -11,6 +11,7 @@ from suite import ask_udp, wait_for
 OWN = {'ipv4': '192.0.2.2', 'ipv6': '2001:db8::2'}
 VIP = {'ipv4': '192.0.2.10', 'ipv6': '2001:db8::10'}
 SERVER = {'ipv4': '192.0.2.11', 'ipv6': '2001:db8::11'}
+NEW = {'ipv4': '192.0.2.77', 'ipv6': '2001:db8::77'}
 NOBODY = {'ipv4': '192.0.2.99', 'ipv6': '2001:db8::99'}
 TCP_PORT, UDP_PORT, DEAD_DROP, DEAD_REJECT, SSH_PORT = 80, 7007, 81, 82, 2222
 
@@ -120,6 +121,9 @@ def run(lab, checks):
         checks.equal(f'{family}: the service', client.get(VIP[family], TCP_PORT), 'kserver')
         check_no_server(client, ballast, family, checks)
         check_fragments(client, ballast, family, checks)
+        suite.check_announced(checks, ballast, client, suite.service(
+            'new', NEW[family], 'tcp', TCP_PORT, 'live', forwarding='fullnat'),
+            ballast.get('status')['interfaces'][0]['mac'])
         checks.law(family, ballast.stop())
 
 

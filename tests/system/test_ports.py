@@ -171,6 +171,15 @@ def check_status(inst, checks):
     checks.check('ballastctl names the twins', 'TWIN' in table and ' wan ' in table)
 
 
+def check_announced(inst, checks):
+    macs = {i['name']: i['mac'] for i in inst.ballast.get('status')['interfaces']}
+    for family, vip in ((4, '198.51.100.77'), (6, '2001:db8:c::77')):
+        suite.check_announced(checks, inst.ballast, inst.client, suite.service(
+            f'new{family}', vip, 'tcp', NAT_PORT, f'farm{family}', forwarding='fullnat'),
+            macs['towards-the-clients'])
+        checks.check('and serves', inst.client.get(vip, NAT_PORT, timeout_s=30) in SERVERS)
+
+
 def check_kill(inst, checks):
     """kill -9: the twins go with the process, and the next one makes them anew."""
     inst.ballast.kill()
@@ -202,6 +211,7 @@ def run(lab, checks):
     check_node(inst, checks)
     check_health(inst, checks)
     check_status(inst, checks)
+    check_announced(inst, checks)
     check_kill(inst, checks)
     checks.law('ports', inst.ballast.stop())
     check_collision(inst, checks)
