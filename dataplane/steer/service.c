@@ -155,6 +155,11 @@ static int check_params(const struct lb_service_params *params, struct lb_error 
 		return lb_error_set(err, -E2BIG, "real_servers",
 				    "a service takes at most %u real servers",
 				    LB_SERVICE_SERVERS_MAX);
+	if (params->is_stateless &&
+	    (!lb_forwarding_is_one_way(params->forwarding) ||
+	     !lb_sched_has_table(params->scheduler) || params->group_id != 0))
+		return lb_error_set(err, -EINVAL, "tracking",
+				    "none goes with one-way modes, a table and no group only");
 	if (!has_its_table(params))
 		return lb_error_set(err, -EINVAL, "scheduler", "has no table of these servers");
 	if (lb_sched_has_cycle(params->scheduler) &&
@@ -182,6 +187,7 @@ static void copy_head(struct lb_service *svc, const struct lb_service_params *pa
 	svc->persist_timeout_ms = params->persist_timeout_ms;
 	svc->n_servers = (uint32_t)params->n_servers;
 	svc->n_ports = (uint32_t)params->n_ports;
+	svc->is_stateless = params->is_stateless;
 	if (lb_sched_has_table(params->scheduler) && params->maglev != NULL)
 		svc->maglev = lb_maglev_ref(params->maglev);
 }
@@ -272,8 +278,14 @@ int lb_service_build(const struct lb_service_params *params, struct lb_service *
 		lb_service_free(svc);
 		return lb_error_set(err, rc, "", "no memory to order a service's servers");
 	}
+	svc->settling = params->settling;
 	*out = svc;
 	return 0;
+}
+
+const struct lb_settling *lb_service_settling(const struct lb_service *svc)
+{
+	return svc->settling;
 }
 
 size_t lb_service_bytes(const struct lb_service *svc)
@@ -283,8 +295,10 @@ size_t lb_service_bytes(const struct lb_service *svc)
 
 void lb_service_free(struct lb_service *svc)
 {
-	if (svc != NULL)
-		lb_maglev_unref(svc->maglev);
+	if (svc == NULL)
+		return;
+	lb_maglev_unref(svc->maglev);
+	lb_settling_free(svc->settling);
 	free(svc);
 }
 

@@ -24,6 +24,7 @@ struct lb_service {
 	uint16_t group_id;
 	rte_be16_t gue_port_be;
 	uint16_t mss_clamp;
+	bool is_stateless; /* no entry per connection but where settling or health ask for one */
 	uint32_t nat_source_id;
 	uint32_t idle_timeout_ms;
 	uint32_t persist_timeout_ms;
@@ -39,6 +40,7 @@ struct lb_service {
 	const uint32_t *by_priority;		 /* ... best first; NULL: not by priority */
 	const struct lb_port_range *ports;
 	struct lb_maglev *maglev; /* one owner is this object; NULL: the scheduler has none */
+	struct lb_settling *settling; /* this object's own; NULL: every slot is settled */
 	size_t bytes;
 };
 

@@ -22,6 +22,7 @@
 #include "lb/error.h"
 #include "lb/limits.h"
 #include "lb/maglev.h"
+#include "lb/settling.h"
 
 enum lb_forwarding {
 	LB_FORWARD_FULLNAT,
@@ -95,6 +96,10 @@ struct lb_service_params {
 	uint16_t mss_clamp;	  /* 0: none; LB_MSS_CLAMP_AUTO: by the MTUs */
 	uint32_t idle_timeout_ms; /* established TCP, or UDP */
 	uint32_t persist_timeout_ms;
+	/* No entry per connection: the table alone says whose a packet is. One-way modes with a
+	 * scheduler that has a table, and no group. */
+	bool is_stateless;
+	uint32_t settle_ms; /* how long slots that change settle; is_stateless only */
 	const struct lb_port_range *ports;
 	size_t n_ports;
 	const struct lb_service_server *servers;
@@ -102,6 +107,7 @@ struct lb_service_params {
 	/* maglev and source_hash: the table of these servers, of which the object becomes an owner;
 	 * NULL when none of them has a weight. Otherwise not looked at. */
 	struct lb_maglev *maglev;
+	struct lb_settling *settling; /* becomes the object's when it is built; NULL: none */
 };
 
 static inline bool lb_sched_has_table(enum lb_scheduler scheduler)
@@ -129,6 +135,9 @@ uint32_t lb_service_table_entries(const struct lb_port_range *ports, size_t n_po
 
 /* Bytes of heap that the object holds, for the memory budget; without the table it may share. */
 size_t lb_service_bytes(const struct lb_service *svc);
+
+/* What it remembers of its predecessors, NULL: nothing. */
+const struct lb_settling *lb_service_settling(const struct lb_service *svc);
 
 /* NULL is allowed. Only when no worker can still read it. */
 void lb_service_free(struct lb_service *svc);
