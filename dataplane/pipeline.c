@@ -73,7 +73,8 @@ static inline bool find_iface(struct lb_steer *st, struct lb_pkt *p)
  *                       quotes), hash; clears every decision
  * May end packets with  PUNT (not TCP, UDP or an ICMP error about them; fragments not for us; a
  *                       VLAN without an interface), drop_fragment, the parser's drops
- * Prefetches            headers of the packets behind; the connection table's bucket */
+ * Prefetches            headers of the packets behind; the connection table's bucket, unless a
+ *                       stateless service makes choose ask for the service first */
 static void pass_admit(struct lb_pipeline *pl, struct lb_burst *b)
 {
 	struct lb_steer *st = &pl->steer;
@@ -92,7 +93,8 @@ static void pass_admit(struct lb_pipeline *pl, struct lb_burst *b)
 		if (unlikely(p->kind != LB_PKT_FLOW) && !admit_other(st, p))
 			continue;
 		p->hash = lb_conn_hash(st->conn_table, &p->key);
-		lb_conn_prefetch(st->conn_table, &p->key, p->hash);
+		if (likely(st->n_stateless == 0))
+			lb_conn_prefetch(st->conn_table, &p->key, p->hash);
 		b->live[n_live++] = (uint16_t)i;
 	}
 	b->n_live = n_live;
@@ -113,7 +115,8 @@ static inline void prefetch_named(const struct lb_steer *st, const struct lb_pkt
 		rte_prefetch0(&st->real_lines[lb_conn_rev_real(conn)]);
 }
 
-static void look_up(const struct lb_steer *st, struct lb_burst *b)
+/* `chosen`: bits of packets that need none. */
+static void look_up(const struct lb_steer *st, struct lb_burst *b, uint32_t chosen)
 {
 	uint16_t open[LB_BURST_MAX];
 	uint32_t n_open = 0;
@@ -122,6 +125,8 @@ static void look_up(const struct lb_steer *st, struct lb_burst *b)
 		struct lb_pkt *p = &b->pkt[b->live[i]];
 		bool is_open;
 
+		if (unlikely((chosen >> b->live[i] & 1) != 0))
+			continue;
 		p->conn = lb_conn_find_first(st->conn_table, &p->key, p->hash, &is_open);
 		if (likely(p->conn != NULL)) {
 			prefetch_named(st, p);
@@ -153,12 +158,18 @@ static void look_up(const struct lb_steer *st, struct lb_burst *b)
 static void pass_choose(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now_ms)
 {
 	struct lb_steer *st = &pl->steer;
-	uint32_t table_changes = st->table_changes, n_live = 0;
+	uint32_t table_changes = st->table_changes, n_live = 0, chosen = 0;
 
-	look_up(st, b);
+	if (unlikely(st->n_stateless != 0))
+		chosen = lb_choose_stateless(pl, b);
+	look_up(st, b, chosen);
 	for (uint32_t i = 0; i < b->n_live; i++) {
 		struct lb_pkt *p = &b->pkt[b->live[i]];
 
+		if (unlikely((chosen >> b->live[i] & 1) != 0)) {
+			b->live[n_live++] = b->live[i];
+			continue;
+		}
 		/* An earlier packet of the burst may have opened or moved its connection. */
 		if (unlikely(st->table_changes != table_changes))
 			p->conn = lb_conn_lookup(st->conn_table, &p->key, p->hash);

@@ -57,8 +57,13 @@ static void place_waiting(struct lb_pipeline *pl)
 static void set_service_line(struct lb_service_line *line, const struct lb_service *svc)
 {
 	line->life = svc != NULL ? lb_life(svc->epoch) : 0;
-	if (svc != NULL)
-		line->vip4_be = lb_addr_is_v4(&svc->vip) ? lb_addr_v4(&svc->vip) : 0;
+	line->goes_by_table = svc != NULL && svc->is_stateless && svc->settling == NULL &&
+			      svc->maglev != NULL;
+	if (svc == NULL)
+		return;
+	line->vip4_be = lb_addr_is_v4(&svc->vip) ? lb_addr_v4(&svc->vip) : 0;
+	line->forwarding = svc->forwarding;
+	line->scheduler = svc->scheduler;
 }
 
 static void apply_service(struct lb_pipeline *pl, uint32_t slot, const struct lb_service *svc)
@@ -71,6 +76,8 @@ static void apply_service(struct lb_pipeline *pl, uint32_t slot, const struct lb
 	set_service_line(&st->service_lines[slot], svc);
 	st->n_nat_services += (svc != NULL && svc->forwarding == LB_FORWARD_NAT);
 	st->n_nat_services -= (old != NULL && old->forwarding == LB_FORWARD_NAT);
+	st->n_stateless += (svc != NULL && svc->is_stateless);
+	st->n_stateless -= (old != NULL && old->is_stateless);
 	if (old != NULL && !keeps_ports) {
 		if (!is_unplaced(pl, slot))
 			lb_service_table_remove(st->service_table, &old->vip, old->protocol,

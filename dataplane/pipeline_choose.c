@@ -60,8 +60,8 @@ void lb_refuse_by_protocol(struct lb_pipeline *pl, struct lb_pkt *p, enum lb_cou
 }
 
 /* The replies of `nat` do not say which virtual IP was asked: both directions go by the client. */
-static void set_owner_of_request(const struct lb_steer *st, const struct lb_key *key,
-				 struct lb_flow_target *t)
+void lb_find_request_owner(const struct lb_steer *st, const struct lb_key *key,
+			   struct lb_flow_target *t)
 {
 	struct lb_addr src = lb_key_src(key);
 
@@ -91,7 +91,7 @@ struct lb_flow_target lb_find_target(const struct lb_steer *st, const struct lb_
 	t.slot = lb_service_table_lookup(st->service_table, &dst, (uint8_t)lb_key_proto(key),
 					 lb_key_dport(key));
 	if (t.slot != LB_SERVICE_NOT_FOUND) {
-		set_owner_of_request(st, key, &t);
+		lb_find_request_owner(st, key, &t);
 		return t;
 	}
 	nat = lb_nat_addr_set_find(st->nat_addr_set, &dst, lb_key_dport(key));
@@ -140,6 +140,49 @@ static uint32_t find_client_next_hop(struct lb_steer *st, const struct lb_pkt *p
 	return lb_next_hop_learn(st->next_hops, p->iface, p->data + 6);
 }
 
+void lb_refuse_by_service(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
+{
+	const struct lb_service *svc = pl->steer.services[p->service];
+
+	if (!lb_is_opening(p))
+		lb_refuse_by_protocol(pl, p, LB_COUNT_drop_no_connection, now_ms);
+	else if (svc->no_server_action == LB_NO_SERVER_REJECT)
+		lb_refuse_by_protocol(pl, p, LB_COUNT_drop_no_server, now_ms);
+	else
+		lb_pkt_drop(p, LB_COUNT_drop_no_server);
+}
+
+/* Who is to serve a packet of p->service without a connection. */
+static void find_server(struct lb_steer *st, const struct lb_pkt *p, uint64_t now_ms,
+			struct lb_stateless_choice *out)
+{
+	*out = (struct lb_stateless_choice){.server = UINT32_MAX, .spare = UINT32_MAX};
+	if (lb_is_by_table(st, p, p->service)) {
+		lb_choose_by_table(st, p, p->service, &st->schedule[p->service], out);
+		return;
+	}
+	if (!lb_is_opening(p))
+		return;
+	out->server = lb_pick_server(st, p->service, &p->key, now_ms);
+	out->needs_entry = true;
+	if (lb_goes_by_hash(st->services[p->service]))
+		out->spare = out->server;
+}
+
+/* A packet that is not to have an entry; true: it has been sent without. */
+static bool is_sent_without(struct lb_steer *st, struct lb_pkt *p,
+			    const struct lb_stateless_choice *choice)
+{
+	if (!lb_goes_without_entry(st, p, choice))
+		return false;
+	if (!lb_is_opening(p) && (choice->needs_entry || !st->services[p->service]->is_stateless))
+		lb_count(st, LB_COUNT_found_by_hash);
+	lb_send_by_table(st, p, p->service, choice->server);
+	if (p->proto == IPPROTO_TCP && lb_is_opening(p))
+		lb_count_stateless(st, p);
+	return true;
+}
+
 /* A packet without a connection: opens one, or ends here (NULL). */
 static struct lb_conn *open_conn(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 {
@@ -147,10 +190,9 @@ static struct lb_conn *open_conn(struct lb_pipeline *pl, struct lb_pkt *p, uint6
 	struct lb_addr client = lb_key_src(&p->key);
 	struct lb_flow_target target = lb_find_target(st, &p->key);
 	struct lb_conn_request rq = {.key = &p->key, .hash = p->hash, .slot = target.slot};
-	const struct lb_service *svc;
+	struct lb_stateless_choice choice;
 	enum lb_counter reason;
 	struct lb_conn *conn;
-	uint32_t server;
 
 	if (is_handed_over(st, p, target.owner))
 		return NULL;
@@ -161,20 +203,14 @@ static struct lb_conn *open_conn(struct lb_pipeline *pl, struct lb_pkt *p, uint6
 		return NULL;
 	}
 	p->service = rq.slot;
-	if (!lb_is_opening(p)) {
-		lb_refuse_by_protocol(pl, p, LB_COUNT_drop_no_connection, now_ms);
+	find_server(st, p, now_ms, &choice);
+	if (choice.server == UINT32_MAX) {
+		lb_refuse_by_service(pl, p, now_ms);
 		return NULL;
 	}
-	svc = st->services[rq.slot];
-	server = lb_pick_server(st, rq.slot, &p->key, now_ms);
-	if (server == UINT32_MAX) {
-		if (svc->no_server_action == LB_NO_SERVER_REJECT)
-			lb_refuse_by_protocol(pl, p, LB_COUNT_drop_no_server, now_ms);
-		else
-			lb_pkt_drop(p, LB_COUNT_drop_no_server);
+	if (is_sent_without(st, p, &choice))
 		return NULL;
-	}
-	rq.real_id = svc->servers[server].real_id;
+	rq.real_id = st->services[rq.slot]->servers[choice.server].real_id;
 	rq.client_next_hop = find_client_next_hop(st, p, &client);
 	if (rq.client_next_hop == LB_NEXT_HOP_NONE) {
 		lb_pkt_drop(p, LB_COUNT_drop_next_hop_full);
@@ -182,9 +218,17 @@ static struct lb_conn *open_conn(struct lb_pipeline *pl, struct lb_pkt *p, uint6
 	}
 	p->real_id = rq.real_id;
 	conn = lb_conn_open(st, &rq, now_ms, &reason);
-	if (conn == NULL)
+	if (conn != NULL && choice.is_adoption)
+		lb_count(st, LB_COUNT_conn_adopted);
+	if (conn != NULL)
+		return conn;
+	if (reason == LB_COUNT_drop_table_full && choice.spare != UINT32_MAX) {
+		lb_count(st, LB_COUNT_conn_hash_only);
+		lb_send_by_table(st, p, rq.slot, choice.spare);
+	} else {
 		lb_pkt_drop(p, reason);
-	return conn;
+	}
+	return NULL;
 }
 
 /* A client on the link is where its last packet came from. */
@@ -245,19 +289,34 @@ void lb_choose_flow(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 		follow_client(st, p, conn);
 }
 
+/* The server that the table of the service in `slot` names, without any entry. */
+static uint32_t find_by_table(struct lb_steer *st, const struct lb_pkt *p, uint32_t slot)
+{
+	struct lb_stateless_choice choice;
+
+	if (slot == LB_SERVICE_NOT_FOUND || !lb_is_by_table(st, p, slot))
+		return UINT32_MAX;
+	lb_choose_by_table(st, p, slot, &st->schedule[slot], &choice);
+	return choice.server;
+}
+
 /* An error goes on if it is about a connection and was sent to whoever sent what it quotes. It
  * neither keeps a connection alive nor ends it: anybody can send one. */
 void lb_choose_icmp_error(struct lb_steer *st, struct lb_pkt *p)
 {
 	struct lb_addr dst = lb_key_dst(&p->key), sent_to = lb_outer_dst(p);
+	struct lb_flow_target target = {.slot = LB_SERVICE_NOT_FOUND};
+	uint32_t server = UINT32_MAX;
 
 	if (p->conn != NULL)
 		p->conn = lb_conn_validate(st, p->conn, p->key.is_v6, &p->real_id);
 	if (p->conn == NULL) {
-		struct lb_flow_target target = lb_find_target(st, &p->key);
-
+		target = lb_find_target(st, &p->key);
 		if (is_handed_over(st, p, target.owner))
 			return;
+		server = find_by_table(st, p, target.slot);
+	}
+	if (p->conn == NULL && server == UINT32_MAX) {
 		/* About a port of ours it can only concern a connection that is gone; the rest is
 		 * about the kernel's own traffic. */
 		p->verdict = LB_VERDICT_PUNT;
@@ -269,5 +328,8 @@ void lb_choose_icmp_error(struct lb_steer *st, struct lb_pkt *p)
 		lb_pkt_drop(p, LB_COUNT_drop_icmp_malformed);
 		return;
 	}
-	lb_plan_delivery(st, p, p->conn);
+	if (p->conn == NULL)
+		lb_send_by_table(st, p, target.slot, server);
+	else
+		lb_plan_delivery(st, p, p->conn);
 }

@@ -122,6 +122,38 @@ static bool plan_conn(struct explanation *e, struct lb_conn_request *rq, struct 
 	return reason == 0;
 }
 
+static void tell_table(const struct lb_stateless_choice *choice, struct lb_answer *out)
+{
+	out->is_chosen = true;
+	out->is_by_table = true;
+	out->table_why = (uint8_t)choice->reason;
+}
+
+/* As find_server in pipeline_choose.c; false: it has been refused. */
+static bool find_server(struct explanation *e, uint32_t slot, struct lb_stateless_choice *choice)
+{
+	const struct lb_steer *st = &e->shadow.steer;
+	struct lb_schedule_state turn = st->schedule[slot];
+	struct lb_pkt *p = &e->pkt;
+	struct lb_pick pick;
+
+	*choice = (struct lb_stateless_choice){.server = UINT32_MAX, .spare = UINT32_MAX};
+	if (lb_is_by_table(st, p, slot)) {
+		lb_choose_by_table(st, p, slot, &turn, choice);
+		tell_table(choice, e->out);
+	} else if (lb_is_opening(p)) {
+		lb_pick_decide(st, slot, &p->key, e->now_ms, &turn, &pick);
+		tell_pick(st, &pick, slot, e->now_ms, e->out);
+		choice->server = pick.server;
+		choice->needs_entry = true;
+		if (lb_goes_by_hash(st->services[slot]))
+			choice->spare = pick.server;
+	}
+	if (choice->server == UINT32_MAX)
+		lb_refuse_by_service(&e->shadow, p, e->now_ms);
+	return choice->server != UINT32_MAX;
+}
+
 /* As lb_choose_flow opens a connection. */
 static void open_conn(struct explanation *e, const struct lb_flow_target *target,
 		      const struct lb_conn *leaving)
@@ -129,30 +161,27 @@ static void open_conn(struct explanation *e, const struct lb_flow_target *target
 	struct lb_conn_request rq = {
 		.key = &e->pkt.key, .hash = e->pkt.hash, .slot = target->slot, .leaving = leaving};
 	const struct lb_steer *st = &e->shadow.steer;
-	const struct lb_service *svc = st->services[target->slot];
-	struct lb_schedule_state turn = st->schedule[target->slot];
 	struct lb_addr client = lb_key_src(rq.key);
+	struct lb_stateless_choice choice;
 	struct lb_conn_plan plan;
-	struct lb_pick pick;
 
-	if (!lb_is_opening(&e->pkt)) {
-		lb_refuse_by_protocol(&e->shadow, &e->pkt, LB_COUNT_drop_no_connection, e->now_ms);
+	if (!find_server(e, target->slot, &choice))
 		return;
-	}
-	lb_pick_decide(st, target->slot, rq.key, e->now_ms, &turn, &pick);
-	tell_pick(st, &pick, target->slot, e->now_ms, e->out);
-	if (pick.server == UINT32_MAX) {
-		lb_pkt_drop(&e->pkt, LB_COUNT_drop_no_server);
-		if (svc->no_server_action == LB_NO_SERVER_REJECT)
-			lb_refuse_by_protocol(&e->shadow, &e->pkt, LB_COUNT_drop_no_server,
-					      e->now_ms);
-		return;
-	}
-	rq.real_id = svc->servers[pick.server].real_id;
-	e->pkt.real_id = rq.real_id;
 	e->out->is_gateway = lb_route_to_client(st, &client) != LB_NEXT_HOP_NONE;
-	if (plan_conn(e, &rq, &plan))
+	if (lb_goes_without_entry(st, &e->pkt, &choice)) {
+		lb_send_by_table(st, &e->pkt, target->slot, choice.server);
+		return;
+	}
+	rq.real_id = st->services[target->slot]->servers[choice.server].real_id;
+	e->pkt.real_id = rq.real_id;
+	e->out->makes_entry = plan_conn(e, &rq, &plan);
+	if (e->out->makes_entry) {
 		lb_plan_delivery(st, &e->pkt, &plan.like);
+	} else if (e->pkt.drop_reason == LB_COUNT_drop_table_full && choice.spare != UINT32_MAX) {
+		e->pkt.verdict = LB_VERDICT_CONTINUE;
+		e->pkt.drop_reason = 0;
+		lb_send_by_table(st, &e->pkt, target->slot, choice.spare);
+	}
 }
 
 static void choose(struct explanation *e)

@@ -17,6 +17,7 @@
 #include "packet/token_bucket.h"
 #include "pipeline.h"
 #include "steer/conn.h"
+#include "steer/stateless.h"
 
 #define LB_REPLIES_PER_S 1000u /* resets and ICMP errors originated by one worker */
 #define LB_REPLIES_BURST 100u
@@ -77,6 +78,10 @@ struct lb_flow_target {
 
 struct lb_flow_target lb_find_target(const struct lb_steer *st, const struct lb_key *key);
 
+/* The owner of a packet to the service in t->slot; t->owner is this worker before. */
+void lb_find_request_owner(const struct lb_steer *st, const struct lb_key *key,
+			   struct lb_flow_target *t);
+
 /* May this packet open a connection? */
 static inline bool lb_is_opening(const struct lb_pkt *p)
 {
@@ -102,5 +107,34 @@ void lb_clamp_mss(struct lb_steer *st, struct lb_pkt *p);
 /* choose, for one packet; p->conn is what the connection table says. */
 void lb_choose_flow(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms);
 void lb_choose_icmp_error(struct lb_steer *st, struct lb_pkt *p);
+
+/* pipeline_stateless.c. Chooses for the packets of a burst that go by the table of a stateless
+ * service alone, and for the others begins to fetch their bucket of the connection table. Returns a
+ * bit for each packet of the burst that is chosen for. Only while st->n_stateless is not 0. */
+uint32_t lb_choose_stateless(struct lb_pipeline *pl, struct lb_burst *b);
+
+/* For one packet that has no entry: who serves it by the table of the service in `slot`, which is
+ * one for which lb_is_by_table(). Only `turn` is written, the service's lb_schedule_state or a copy
+ * of it. */
+void lb_choose_by_table(const struct lb_steer *st, const struct lb_pkt *p, uint32_t slot,
+			struct lb_schedule_state *turn, struct lb_stateless_choice *out);
+
+/* Is that the way for this packet to the service in `slot`? */
+bool lb_is_by_table(const struct lb_steer *st, const struct lb_pkt *p, uint32_t slot);
+
+/* May it be sent without an entry, as chosen? A packet in mid-stream has to where its entry might
+ * take another one's place. */
+bool lb_goes_without_entry(const struct lb_steer *st, const struct lb_pkt *p,
+			   const struct lb_stateless_choice *choice);
+
+/* Nobody serves a packet of p->service: by the service's no_server_action, or a reset in
+ * mid-stream. */
+void lb_refuse_by_service(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms);
+
+/* Sends it to that server without an entry. */
+void lb_send_by_table(const struct lb_steer *st, struct lb_pkt *p, uint32_t slot, uint32_t server);
+
+/* A TCP connection that is opened so. */
+void lb_count_stateless(struct lb_steer *st, const struct lb_pkt *p);
 
 #endif

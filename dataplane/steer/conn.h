@@ -56,7 +56,10 @@ struct lb_service_line {
 	struct lb_traffic_cell traffic;
 	rte_be32_t vip4_be; /* 0: of IPv6 */
 	uint16_t life;      /* lb_life() of its epoch */
-	uint16_t unused[5];
+	bool goes_by_table; /* stateless, and every slot is settled */
+	uint8_t forwarding;
+	uint8_t scheduler;
+	uint8_t unused[7];
 };
 
 /* The same of a server. */
@@ -94,6 +97,7 @@ struct lb_steer {
 	const struct lb_owner_map *owners; /* NULL with one worker */
 	const struct lb_rss_map *rss;      /* NULL with one worker; it may know nothing */
 	uint32_t n_nat_services;           /* services whose replies carry no address of ours */
+	uint32_t n_stateless;              /* services without an entry per connection */
 	uint64_t seed;
 	uint32_t conns_max; /* stated capacity of this worker */
 	uint32_t conns;     /* connections now (pairs); control: ro */

@@ -1,5 +1,6 @@
 #include "steer/conn.h"
 #include "steer/service_object.h"
+#include "steer/stateless.h"
 #include "steer/tcp_track.h"
 
 static uint32_t idle_ticks(const struct lb_conn *conn, uint64_t now_ms)
@@ -79,6 +80,20 @@ static enum lb_counter why_of(const struct lb_conn *conn)
 							 : LB_COUNT_conn_expired;
 }
 
+/* A service without tracking keeps an entry only where the table would lead elsewhere. */
+static bool is_spared(const struct lb_steer *st, const struct lb_conn *fwd, bool is_v6)
+{
+	const struct lb_service *svc = st->services[fwd->service];
+	struct lb_stateless_request rq = {.targets = &st->targets};
+	struct lb_key key;
+
+	if (!svc->is_stateless || fwd->fwd.forwarding != svc->forwarding)
+		return false;
+	lb_conn_key(fwd, is_v6, &key);
+	rq.key = &key;
+	return lb_stateless_is_spared(svc, &rq, fwd->fwd.real_id);
+}
+
 /* True: entries were removed, pointers into the bucket are void. */
 static bool age_forward(struct lb_steer *st, struct lb_conn *fwd, bool is_v6, uint64_t now_ms)
 {
@@ -99,6 +114,10 @@ static bool age_forward(struct lb_steer *st, struct lb_conn *fwd, bool is_v6, ui
 		/* Ticks wrap after 37 hours: a direction that is silent for longer than that must
 		 * not look busy again, so it follows the other. */
 		fwd->last_tick = rev->last_tick;
+	}
+	if (is_spared(st, fwd, is_v6)) {
+		lb_conn_close(st, fwd, is_v6, LB_COUNT_conn_released);
+		return true;
 	}
 	if (st->age.n_reroute != 0)
 		reroute(st, fwd, is_v6);

@@ -184,17 +184,25 @@ static uint32_t pick_by_priority(const struct lb_service *svc, struct lb_schedul
 	return svc->sequence[at];
 }
 
-static uint32_t pick(const struct lb_service *svc, struct lb_schedule_state *st,
-		     const struct lb_schedule_request *rq)
+uint64_t lb_schedule_hash(uint8_t scheduler, const struct lb_key *key)
 {
 	struct lb_addr client;
 
+	if (scheduler == LB_SCHED_MAGLEV)
+		return lb_stable_hash_key(key);
+	if (scheduler != LB_SCHED_SOURCE_HASH)
+		return 0;
+	client = lb_key_src(key);
+	return lb_stable_hash_addr(&client);
+}
+
+static uint32_t pick(const struct lb_service *svc, struct lb_schedule_state *st,
+		     const struct lb_schedule_request *rq)
+{
 	switch ((enum lb_scheduler)svc->scheduler) {
 	case LB_SCHED_MAGLEV:
-		return pick_by_hash(svc, rq, lb_stable_hash_key(rq->key));
 	case LB_SCHED_SOURCE_HASH:
-		client = lb_key_src(rq->key);
-		return pick_by_hash(svc, rq, lb_stable_hash_addr(&client));
+		return pick_by_hash(svc, rq, lb_schedule_hash(svc->scheduler, rq->key));
 	case LB_SCHED_LEAST_CONNECTIONS:
 	case LB_SCHED_WEIGHTED_LEAST_CONNECTIONS:
 		return pick_less_loaded(svc, rq);

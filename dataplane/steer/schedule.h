@@ -65,6 +65,9 @@ struct lb_schedule_request {
 	bool for_group; /* eligible is whose group_target_id is (a new record), not target_id */
 };
 
+/* By which a client finds its slot under maglev or source_hash; 0 under others. */
+uint64_t lb_schedule_hash(uint8_t scheduler, const struct lb_key *key);
+
 uint32_t lb_schedule_pick(const struct lb_service *svc, struct lb_schedule_state *st,
 			  const struct lb_schedule_request *rq);
 

@@ -71,6 +71,16 @@ enum lb_pick_way {
 	LB_PICK_REPLACE,  /* its machine went down or is to be left: the same, in its place */
 };
 
+/* How the table of its service leads a packet without an entry to its server. */
+enum lb_stateless_reason {
+	LB_STATELESS_SLOT,	/* the server of its slot */
+	LB_STATELESS_SETTLING,	/* the slot settles: the server that it had */
+	LB_STATELESS_OPENED,	/* the slot settles: a new connection gets the server of now */
+	LB_STATELESS_ELSEWHERE, /* the slot's server takes nobody: another, in the client's order */
+	LB_STATELESS_NOBODY,
+	LB_STATELESS_REASON_N,
+};
+
 struct lb_answer {
 	uint32_t id;
 	uint32_t worker; /* who answers */
@@ -95,7 +105,10 @@ struct lb_answer {
 
 	/* the choice for a new one */
 	bool is_chosen;     /* one was looked for */
-	uint8_t way;        /* enum lb_pick_way */
+	uint8_t way;        /* enum lb_pick_way; not if is_by_table */
+	bool is_by_table;   /* not by a pick: the table of the service alone */
+	uint8_t table_why;  /* enum lb_stateless_reason */
+	bool makes_entry;   /* of the connection table */
 	bool is_for_group;  /* see lb_pick */
 	bool has_record;    /* the client's, live */
 	bool is_record_old; /* the machine has been down since it was made */

@@ -171,6 +171,11 @@ static void act_service(struct stage *s)
 		service.last_port = 6100;
 	if (service.last_port != 0 && service.last_port < service.first_port)
 		service.last_port = 0;
+	if ((what & 0x10) != 0 && (how & 4) != 0 && service.group_id == 0) {
+		service.forwarding = LB_FORWARD_DSR;
+		service.scheduler = what & 8 ? LB_SCHED_MAGLEV : LB_SCHED_SOURCE_HASH;
+		service.is_stateless = (how & 16) != 0;
+	}
 	if (what & 0x20)
 		s->epochs[slot]++;
 	service.epoch = s->epochs[slot];

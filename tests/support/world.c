@@ -136,6 +136,15 @@ static struct lb_maglev *make_table(const struct world_service *s, bool is_v6)
 	return lb_maglev_build(list, s->n_servers, size, &table) == 0 ? table : NULL;
 }
 
+/* The service that was put into the slot last; of another epoch it settles nothing. */
+static const struct lb_service *installed(const struct world *w, uint32_t slot)
+{
+	for (uint32_t i = w->n_services; i > 0; i--)
+		if (w->slots[i - 1] == slot)
+			return w->services[i - 1];
+	return NULL;
+}
+
 void world_service(struct world *w, const struct world_service *s)
 {
 	struct lb_port_range ports = {s->first_port,
@@ -156,6 +165,8 @@ void world_service(struct world *w, const struct world_service *s)
 		.gue_port = 9886,
 		.idle_timeout_ms = s->idle_timeout_ms != 0 ? s->idle_timeout_ms : 900000,
 		.persist_timeout_ms = s->persist_timeout_ms != 0 ? s->persist_timeout_ms : 3600000,
+		.is_stateless = s->is_stateless,
+		.settle_ms = WORLD_SETTLE_MS,
 		.ports = &ports,
 		.n_ports = 1,
 		.servers = servers,
@@ -177,9 +188,12 @@ void world_service(struct world *w, const struct world_service *s)
 	}
 	if (lb_sched_has_table(s->scheduler))
 		params.maglev = make_table(s, is_v6);
+	if (lb_settling_build(installed(w, s->slot), &params, w->now_ms, &params.settling) != 0)
+		give_up("world: lb_settling_build");
 	if (lb_service_build(&params, &w->services[w->n_services], &err) != 0)
 		give_up("world: %s: %s", err.where, err.what);
 	lb_maglev_unref(params.maglev);
+	w->slots[w->n_services] = s->slot;
 	world_command(w, LB_CMD_SERVICE, s->slot, w->services[w->n_services++], 0);
 }
 
@@ -213,7 +227,8 @@ const char *world_imbalance(const struct world *w)
 	if (lb_counters_imbalance(value) != 0)
 		return "the accounting law does not hold";
 	ended = value[LB_COUNT_conn_expired] + value[LB_COUNT_conn_closed] +
-		value[LB_COUNT_conn_evicted] + value[LB_COUNT_conn_orphaned];
+		value[LB_COUNT_conn_evicted] + value[LB_COUNT_conn_orphaned] +
+		value[LB_COUNT_conn_released];
 	if (value[LB_COUNT_conn_created] - ended != lb_pipeline_conns(w->pl))
 		return "connections created and ended do not make those that live";
 	return "";

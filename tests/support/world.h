@@ -23,6 +23,7 @@
 #define WORLD_REALS 8u /* of each family: real and machine ids 0.. (IPv4) and 8.. (IPv6) */
 #define WORLD_NAT_FIRST 20000u
 #define WORLD_NAT_LAST 20999u
+#define WORLD_SETTLE_MS 20000u
 
 /* Real i is 192.0.2.(20 + i) or 2001:db8::(20 + i), next hop i + 1, MAC
  * 02:00:00:00:02:i. Target i is its state by itself, target 100 + i in the group. */
@@ -46,6 +47,7 @@ struct world {
 	void *persist_mem;
 	size_t persist_bytes;
 	struct lb_service *services[WORLD_SERVICES_MAX];
+	uint32_t slots[WORLD_SERVICES_MAX]; /* of each */
 	uint32_t n_services;
 	struct lb_nat_source nat_source;
 	struct lb_route_table *routes;
@@ -75,6 +77,7 @@ struct world_service {
 	uint32_t n_servers;
 	uint32_t first_server;
 	const uint32_t *weights; /* NULL: 1 each */
+	bool is_stateless;       /* slots that change settle for WORLD_SETTLE_MS */
 };
 /* Builds and installs; servers are reals first_server.. of the VIP's family. */
 void world_service(struct world *w, const struct world_service *s);

@@ -23,6 +23,8 @@ static struct {
 	uint32_t answered;
 	uint32_t conn[LB_EXPLAIN_CONN_REPLACED + 1];
 	uint32_t way[LB_PICK_REPLACE + 1];
+	uint32_t table[LB_STATELESS_REASON_N];
+	uint32_t entries;
 	uint32_t forwarding[LB_FORWARD_N];
 	uint32_t scheduler[LB_SCHED_N];
 	uint32_t replies;
@@ -67,6 +69,12 @@ static void act_service(struct story *s)
 
 	s->epochs[slot] = (uint8_t)(s->epochs[slot] + ((x & 0xf000) == 0));
 	svc.epoch = s->epochs[slot];
+	if ((x >> 17 & 3) == 0) {
+		svc.forwarding = (enum lb_forwarding)(LB_FORWARD_DSR + x % 3);
+		svc.scheduler = (x >> 3 & 1) != 0 ? LB_SCHED_MAGLEV : LB_SCHED_SOURCE_HASH;
+		svc.group_id = 0;
+		svc.is_stateless = true;
+	}
 	s->schedulers[slot] = (uint8_t)svc.scheduler;
 	for (uint32_t i = 0; i < s->asked.n; i++) {
 		world_service(&s->asked.w[i], &svc);
@@ -242,6 +250,8 @@ static void compare(const struct lb_answer *a, const struct world *w, struct fra
 			     lb_counter_info[p->drop_reason].name);
 	cr_assert_eq(a->slot, p->service);
 	cr_assert_eq(a->real_id, p->real_id, "told server %u, did %u", a->real_id, p->real_id);
+	if (p->verdict == LB_VERDICT_TX && !p->is_originated && a->is_chosen)
+		cr_assert_eq(a->makes_entry, p->conn != NULL);
 	if (p->verdict == LB_VERDICT_TX && !p->is_originated)
 		compare_frame(a, p, f);
 }
@@ -253,7 +263,10 @@ static void note(const struct story *s, const struct lb_answer *a)
 	met.answered += a->is_originated;
 	if (a->verdict == LB_VERDICT_DROP || a->is_originated)
 		met.reason[a->drop_reason]++;
-	if (a->is_chosen)
+	met.entries += a->makes_entry;
+	if (a->is_chosen && a->is_by_table)
+		met.table[a->table_why]++;
+	else if (a->is_chosen)
 		met.way[a->way]++;
 	if (a->is_chosen && a->real_id != UINT32_MAX && a->way != LB_PICK_FOLLOW)
 		met.scheduler[s->schedulers[a->slot]]++;
@@ -423,6 +436,9 @@ Test(pipeline_explain, what_is_told_is_what_happens_and_asking_changes_nothing)
 		expect_met(met.reason[reasons[i]], lb_counter_info[reasons[i]].name);
 	for (uint32_t i = 0; i <= LB_EXPLAIN_CONN_REPLACED; i++)
 		cr_expect(met.conn[i] > 0, "no connection of kind %u", i);
+	for (uint32_t i = 0; i < LB_STATELESS_REASON_N; i++)
+		expect_met(met.table[i], "one of the ways by the table");
+	expect_met(met.entries, "an entry");
 	for (uint32_t i = 0; i <= LB_PICK_REPLACE; i++)
 		cr_expect(met.way[i] > 0, "no server was picked by way %u", i);
 	for (uint32_t i = 0; i < LB_FORWARD_N; i++)
