@@ -51,6 +51,41 @@ static void start_probes(struct lb_control *ctl)
 	log_if(rc, "starting probes");
 }
 
+static void plan_settle(struct lb_control *ctl);
+
+static void on_settle(evutil_socket_t number, short what, void *ctx)
+{
+	struct lb_control *ctl = ctx;
+
+	(void)number;
+	(void)what;
+	log_if(lb_reconcile_settle(ctl->reconcile, lb_now_ms(), lb_courier_list(ctl->courier)),
+	       "settling");
+	lb_courier_flush(ctl->courier, 0);
+	plan_settle(ctl);
+}
+
+/* At most an hour ahead, so that no sum overflows; too early does nothing. */
+static void plan_settle(struct lb_control *ctl)
+{
+	uint64_t now_ms = lb_now_ms(), due_ms = lb_reconcile_settle_due_ms(ctl->reconcile);
+	uint64_t wait_ms = due_ms > now_ms ? due_ms - now_ms : 0;
+	struct timeval wait;
+
+	if (due_ms == UINT64_MAX)
+		return;
+	if (wait_ms > 3600000)
+		wait_ms = 3600000;
+	/* What has failed for want of memory is tried again, not at once. */
+	if (wait_ms == 0)
+		wait_ms = 100;
+	wait = (struct timeval){(time_t)(wait_ms / 1000), (suseconds_t)(wait_ms % 1000) * 1000};
+	if (ctl->settle == NULL)
+		ctl->settle = evtimer_new(ctl->base, on_settle, ctl);
+	if (ctl->settle == NULL || event_add(ctl->settle, &wait) < 0)
+		log_if(-ENOMEM, "settling");
+}
+
 int lb_control_apply(struct lb_control *ctl, struct lb_candidate *c, struct lb_error *err)
 {
 	struct lb_shared_text *shared = lb_shared_text_create(c->text, c->n_text);
@@ -82,6 +117,7 @@ int lb_control_apply(struct lb_control *ctl, struct lb_candidate *c, struct lb_e
 	if (ctl->cfg == NULL)
 		lb_kernel_path_start(ctl->kernel);
 	lb_courier_flush(ctl->courier, 0);
+	plan_settle(ctl);
 	start_probes(ctl);
 	lb_control_text_release(ctl->text);
 	lb_document_free(ctl->doc);

@@ -334,6 +334,8 @@ void lb_control_stop(struct lb_control *ctl, struct lb_text *counters)
 	ctl->courier = NULL;
 	lb_kernel_path_close(ctl->kernel);
 	ctl->kernel = NULL;
+	if (ctl->settle != NULL)
+		event_del(ctl->settle);
 	lb_reconcile_destroy(ctl->reconcile);
 	ctl->reconcile = NULL;
 }
@@ -347,6 +349,8 @@ void lb_control_destroy(struct lb_control *ctl)
 	for (uint32_t i = 0; i < LB_CONTROL_SIGNALS; i++)
 		if (ctl->signals[i] != NULL)
 			event_free(ctl->signals[i]);
+	if (ctl->settle != NULL)
+		event_free(ctl->settle);
 	if (ctl->base != NULL)
 		event_base_free(ctl->base);
 	lb_store_close(ctl->store);

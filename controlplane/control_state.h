@@ -25,6 +25,7 @@ struct lb_control {
 	struct lb_control_params params;
 	struct event_base *base;
 	struct event *signals[LB_CONTROL_SIGNALS];
+	struct event *settle; /* when slots of services without tracking have settled */
 	struct lb_helper *helper;
 	struct lb_store *store; /* NULL: the configuration lives in memory only */
 	struct lb_reconcile *reconcile;

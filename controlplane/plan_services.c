@@ -39,10 +39,13 @@ static int plan_service(struct lb_reconcile *r, struct lb_plan *plan, uint32_t i
 	uint32_t slot = plan->wanted.services[idx].slot;
 	const struct lb_service_image *old = NULL;
 	struct lb_plan_service change = {.slot = slot};
+	const struct lb_service *now = NULL;
 	int ret;
 
 	if (!lb_ids_is_new(r->reg.of[LB_ID_SERVICE], slot))
 		old = r->services[slot].image;
+	if (old != NULL)
+		now = r->services[slot].object;
 	if (old != NULL && lb_service_image_equal(old, image))
 		return 0;
 	change.is_added = old == NULL;
@@ -50,7 +53,7 @@ static int plan_service(struct lb_reconcile *r, struct lb_plan *plan, uint32_t i
 	if (change.image == NULL)
 		return no_memory(err);
 	change.image->params.epoch = next_epoch(r, slot, old, image);
-	ret = lb_service_build(&change.image->params, &change.object, err);
+	ret = lb_service_image_build(change.image, now, r->now_ms, &change.object, err);
 	if (ret != 0) {
 		free(change.image);
 		if (err != NULL)

@@ -14,6 +14,7 @@ int lb_reconcile_create(const struct lb_reconcile_params *params, struct lb_reco
 	if (r == NULL)
 		return -ENOMEM;
 	r->params = *params;
+	r->settle_due_ms = UINT64_MAX;
 	if (lb_registries_init(&r->reg) != 0) {
 		free(r);
 		return -ENOMEM;
@@ -275,6 +276,7 @@ int lb_reconcile_config(struct lb_reconcile *r, const struct lb_config *next, ui
 	struct lb_plan plan;
 	int ret;
 
+	r->now_ms = now_ms;
 	ret = lb_plan_make(r, next, &plan, err);
 	if (ret != 0)
 		return ret;
@@ -285,6 +287,7 @@ int lb_reconcile_config(struct lb_reconcile *r, const struct lb_config *next, ui
 	}
 	carry_out(r, &plan, now_ms, out);
 	lb_plan_free(&plan);
+	lb_reconcile_find_settle_due(r);
 	return 0;
 }
 

@@ -80,6 +80,13 @@ int lb_reconcile_paths(struct lb_reconcile *r, uint64_t now_ms, struct lb_cmd_li
 int lb_reconcile_iface(struct lb_reconcile *r, uint32_t iface, const struct lb_iface *value,
 		       struct lb_cmd_list *out);
 
+/* Slots of services without tracking have settled (include/lb/settling.h): call it when
+ * lb_reconcile_settle_due_ms() is reached. Later is harmless: more connections get an entry. */
+int lb_reconcile_settle(struct lb_reconcile *r, uint64_t now_ms, struct lb_cmd_list *out);
+
+/* UINT64_MAX: nothing settles. */
+uint64_t lb_reconcile_settle_due_ms(const struct lb_reconcile *r);
+
 /* Every worker has acknowledged `generation`: frees what no one can see any more. */
 void lb_reconcile_acked(struct lb_reconcile *r, uint64_t generation);
 

@@ -61,6 +61,8 @@ struct lb_reconcile {
 	struct lb_wanted wanted;
 	uint64_t generation;
 	uint64_t serial; /* of the change under way */
+	uint64_t now_ms; /* of the configuration under way */
+	uint64_t settle_due_ms;
 	struct lb_retired retired;
 	struct lb_service_state *services; /* by slot */
 	uint32_t services_max;
@@ -87,5 +89,8 @@ struct lb_reconcile {
 	uint32_t n_routes;
 	struct lb_route_table *route_table;
 };
+
+/* reconcile_settle.c: after services have changed. */
+void lb_reconcile_find_settle_due(struct lb_reconcile *r);
 
 #endif

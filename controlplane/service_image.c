@@ -1,5 +1,6 @@
 #include "service_image.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 static size_t image_bytes(size_t n_ports, size_t n_servers)
@@ -67,6 +68,8 @@ struct lb_service_image *lb_service_image_fill(struct lb_service_scratch *scratc
 	p->gue_port = svc->gue_port;
 	p->mss_clamp = svc->mss_clamp;
 	p->idle_timeout_ms = svc->idle_timeout_s * 1000;
+	p->is_stateless = svc->tracking == LB_TRACKING_NONE;
+	p->settle_ms = svc->settle_time_s * 1000;
 	fill_persistence(p, svc, cfg);
 	p->n_ports = svc->n_ports;
 	p->n_servers = pool->n_members;
@@ -101,6 +104,21 @@ struct lb_service_image *lb_service_image_copy(const struct lb_service_image *im
 	return copy;
 }
 
+int lb_service_image_build(const struct lb_service_image *image, const struct lb_service *old,
+			   uint64_t now_ms, struct lb_service **out, struct lb_error *err)
+{
+	struct lb_service_params params = image->params;
+	int ret;
+
+	*out = NULL;
+	if (lb_settling_build(old, &params, now_ms, &params.settling) != 0)
+		return lb_error_set(err, -ENOMEM, "", "out of memory");
+	ret = lb_service_build(&params, out, err);
+	if (ret != 0)
+		lb_settling_free(params.settling);
+	return ret;
+}
+
 static bool is_same_place(const struct lb_service_image *a, const struct lb_service_image *b)
 {
 	const struct lb_service_params *p = &a->params, *q = &b->params;
@@ -127,6 +145,8 @@ bool lb_service_image_equal(const struct lb_service_image *a, const struct lb_se
 	       p->nat_source_id == q->nat_source_id && p->gue_port == q->gue_port &&
 	       p->mss_clamp == q->mss_clamp &&
 	       p->idle_timeout_ms == q->idle_timeout_ms &&
-	       p->persist_timeout_ms == q->persist_timeout_ms && p->n_servers == q->n_servers &&
+	       p->persist_timeout_ms == q->persist_timeout_ms &&
+	       p->is_stateless == q->is_stateless && p->settle_ms == q->settle_ms &&
+	       p->n_servers == q->n_servers &&
 	       memcmp(p->servers, q->servers, p->n_servers * sizeof(*p->servers)) == 0;
 }

@@ -1,7 +1,7 @@
 /* service_image.h - the parameters of one virtual service's object, put together and compared.
  *
  * Role     configuration and ids -> struct lb_service_params in one block, so that an unchanged
- *          service is recognised without asking its opaque object
+ *          service is recognised without asking its opaque object; the object from it
  * Threads  one
  * Memory   one heap block per image
  * Limits   as lb_service_build
@@ -31,6 +31,11 @@ struct lb_service_image *lb_service_image_fill(struct lb_service_scratch *scratc
 					       const struct lb_wanted *wanted, uint32_t idx);
 
 struct lb_service_image *lb_service_image_copy(const struct lb_service_image *image);
+
+/* The object of this image, which takes the place of `old` (NULL: of nothing) and remembers what a
+ * service without tracking has to. */
+int lb_service_image_build(const struct lb_service_image *image, const struct lb_service *old,
+			   uint64_t now_ms, struct lb_service **out, struct lb_error *err);
 
 /* The epochs are left out. */
 bool lb_service_image_equal(const struct lb_service_image *a, const struct lb_service_image *b);

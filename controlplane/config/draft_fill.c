@@ -193,12 +193,17 @@ static int fill_service(struct lb_draft *d, struct lb_cfg_service *svc, const cJ
 	svc->forwarding = (enum lb_forwarding)lb_schema_word(schema, item, "forwarding");
 	svc->scheduler = (enum lb_scheduler)lb_schema_word(schema, item, "scheduler");
 	svc->maglev_table_size = (uint32_t)lb_schema_int(schema, item, "maglev_table_size");
+	svc->tracking = (enum lb_tracking)lb_schema_word(schema, item, "tracking");
+	if (svc->tracking == LB_TRACKING_NONE && svc->maglev_table_size == 0 &&
+	    lb_sched_has_table(svc->scheduler))
+		svc->maglev_table_size = LB_MAGLEV_SIZE_STATELESS;
 	svc->no_server_action = (enum lb_no_server_action)lb_schema_word(schema, item,
 									 "no_server_action");
 	svc->advertise = (enum lb_advertise)lb_schema_word(schema, item, "advertise");
 	svc->idle_timeout_s = (uint32_t)lb_schema_int(schema, item, "idle_timeout_s");
 	if (svc->idle_timeout_s == 0)
 		svc->idle_timeout_s = default_idle_s(svc);
+	svc->settle_time_s = (uint32_t)lb_schema_int(schema, item, "settle_time_s");
 	svc->gue_port = (uint16_t)lb_schema_int(schema, item, "gue_port");
 	svc->mss_clamp = fill_mss_clamp(lb_schema_get(schema, item, "mss_clamp"));
 	svc->nat_source = refer(d, &d->nat_sources, item, idx, "nat_source");

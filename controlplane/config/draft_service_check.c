@@ -215,6 +215,38 @@ static void check_table_size(struct lb_draft *d, uint32_t idx)
 				  svc->maglev_table_size, n_reals);
 }
 
+/* Without entries only the table can find a connection's server again, and only where replies need
+ * none. */
+static void check_tracking(struct lb_draft *d, uint32_t idx)
+{
+	struct lb_cfg_service *svc = &d->cfg->services[idx];
+	char where[LB_ERROR_WHERE_MAX];
+
+	if (svc->tracking == LB_TRACKING_CONNECTIONS) {
+		if (svc->settle_time_s != 0)
+			lb_error_list_add(d->errors,
+					  lb_draft_service_place(idx, "/settle_time_s", where),
+					  "goes with \"tracking\": \"none\" only");
+		return;
+	}
+	if (svc->settle_time_s == 0)
+		svc->settle_time_s = svc->idle_timeout_s;
+	lb_draft_service_place(idx, "/tracking", where);
+	if (!lb_forwarding_is_one_way((uint8_t)svc->forwarding))
+		lb_error_list_add(d->errors, where,
+				  "none goes with \"forwarding\": \"dsr\", \"ipip\" or \"gue\" "
+				  "only: replies through Ballast need an entry");
+	if (!lb_sched_has_table(svc->scheduler))
+		lb_error_list_add(d->errors, where,
+				  "none goes with \"scheduler\": \"maglev\" or \"source_hash\" "
+				  "only: others do not choose the same server twice");
+	if (svc->group != LB_CFG_NONE)
+		lb_error_list_add(d->errors, where,
+				  "none does not go with persistence: a record may name another "
+				  "server than the table; source_hash keeps a client's connections "
+				  "together");
+}
+
 static void check_nat_source(struct lb_draft *d, uint32_t idx)
 {
 	const struct lb_cfg_service *svc = &d->cfg->services[idx];
@@ -258,6 +290,7 @@ int lb_draft_check_services(struct lb_draft *d)
 	for (uint32_t s = 0; s < cfg->n_services; s++) {
 		check_nat_source(d, s);
 		check_table_size(d, s);
+		check_tracking(d, s);
 		check_gue_port(d, s);
 		check_mss_clamp(d, s);
 		if (cfg->services[s].pool != LB_CFG_NONE)

@@ -792,6 +792,24 @@ static const struct lb_schema schema_virtual_service_maglev_table_size = {
 	.max = 655373,
 };
 
+static const char *const words_virtual_service_tracking[] = {
+	"connections",
+	"none",
+};
+
+static const struct lb_schema schema_virtual_service_tracking = {
+	.type = LB_SCHEMA_STRING,
+	.words = words_virtual_service_tracking,
+	.n_words = 2,
+	.word_default = "connections",
+};
+
+static const struct lb_schema schema_virtual_service_settle_time_s = {
+	.type = LB_SCHEMA_INTEGER,
+	.min = 1,
+	.max = 86400,
+};
+
 static const struct lb_schema schema_virtual_service_persistence_group = {
 	.type = LB_SCHEMA_STRING,
 	.min = 0,
@@ -860,6 +878,8 @@ static const struct lb_schema_key keys_virtual_service[] = {
 	{"mss_clamp", &schema_virtual_service_mss_clamp, false, false},
 	{"scheduler", &schema_virtual_service_scheduler, false, false},
 	{"maglev_table_size", &schema_virtual_service_maglev_table_size, false, false},
+	{"tracking", &schema_virtual_service_tracking, false, false},
+	{"settle_time_s", &schema_virtual_service_settle_time_s, false, false},
 	{"persistence_group", &schema_virtual_service_persistence_group, false, false},
 	{"persistence", &lb_schema_persistence, false, false},
 	{"idle_timeout_s", &schema_virtual_service_idle_timeout_s, false, false},
@@ -880,7 +900,7 @@ static const char *const not_both_virtual_service[] = {
 const struct lb_schema lb_schema_virtual_service = {
 	.type = LB_SCHEMA_OBJECT,
 	.keys = keys_virtual_service,
-	.n_keys = 20,
+	.n_keys = 22,
 	.exactly_one = exactly_one_virtual_service,
 	.not_both = not_both_virtual_service,
 };

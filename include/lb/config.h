@@ -41,6 +41,11 @@ enum lb_advertise {
 	LB_ADVERTISE_NONE,
 };
 
+enum lb_tracking {
+	LB_TRACKING_CONNECTIONS,
+	LB_TRACKING_NONE, /* entries only where the table would lead elsewhere */
+};
+
 struct lb_cfg_interface {
 	char name[LB_NAME_MAX];
 	char device[LB_DEVICE_MAX]; /* af_xdp:IFNAME, vdev:STRING or a PCI address */
@@ -132,6 +137,8 @@ struct lb_cfg_service {
 	enum lb_forwarding forwarding;
 	enum lb_scheduler scheduler;
 	uint32_t maglev_table_size; /* at least; 0: by the number of servers */
+	enum lb_tracking tracking;
+	uint32_t settle_time_s;
 	uint32_t table; /* index, LB_CFG_NONE: no server has a weight; maglev and source_hash */
 	enum lb_no_server_action no_server_action;
 	enum lb_advertise advertise;

@@ -27,6 +27,7 @@
 #define LB_MAGLEV_SIZE_MIN 101u
 #define LB_MAGLEV_SIZE_MAX 655373u
 #define LB_MAGLEV_SLOTS_PER_SERVER 100u
+#define LB_MAGLEV_SIZE_STATELESS 65537u /* whatever the number of servers: no slot moves by it */
 
 struct lb_maglev_server {
 	struct lb_addr addr; /* what it is known by on every node; different for each */
