@@ -12,6 +12,8 @@
 #define FIRST_CLIENT 0x0a000000u /* 10.0.0.0 */
 #define PORTS_PER_CLIENT 32u
 #define SERVICE_PORT 443u
+#define EXPIRE_MS 300000u /* more than a handshake may take */
+#define AGE_BUCKETS 1024u /* buckets of one call of lb_pipeline_age */
 
 static void die(const char *what)
 {
@@ -205,7 +207,7 @@ void bench_view(const struct bench_world *w, uint32_t i, struct lb_pkt *p)
 static void run_one(struct bench_world *w, const struct lb_key *key, uint8_t flags,
 		    struct lb_pkt *out)
 {
-	static struct lb_burst b;
+	static _Thread_local struct lb_burst b;
 
 	write_packet(buffer_of(w, 0), key, flags);
 	b.n = 1;
@@ -236,46 +238,121 @@ static void read_answer_key(const struct bench_world *w, const struct lb_pkt *p,
 	}
 }
 
-static void open_flows(struct bench_world *w)
+/* A table that is meant to be full refuses what it has no room for. */
+static bool open_flow(struct bench_world *w, uint32_t i)
 {
+	bool may_be_full = w->shape.n_flows == w->shape.n_connections;
 	struct lb_pkt p;
 
-	for (uint32_t i = 0; i < w->shape.n_flows; i++) {
-		key_of_flow(w, i, FIRST_CLIENT, &w->to_vip[i]);
-		run_one(w, &w->to_vip[i], 0x02, &p);
-		if (p.verdict != LB_VERDICT_TX || p.is_originated)
-			die(p.verdict == LB_VERDICT_DROP ? lb_counter_info[p.drop_reason].name
-							 : "a flow was not opened");
-		if (!lb_forwarding_is_one_way((uint8_t)w->shape.forwarding)) {
-			read_answer_key(w, &p, &w->to_client[i]);
-			run_one(w, &w->to_client[i], 0x12, &p);
-			if (p.verdict != LB_VERDICT_TX || !p.is_reply)
-				die("an answer did not find its connection");
-		}
-		run_one(w, &w->to_vip[i], 0x10, &p);
+	key_of_flow(w, i, FIRST_CLIENT, &w->to_vip[i]);
+	run_one(w, &w->to_vip[i], 0x02, &p);
+	if (may_be_full && p.verdict == LB_VERDICT_DROP &&
+	    p.drop_reason == LB_COUNT_drop_table_full)
+		return false;
+	if (p.verdict != LB_VERDICT_TX || p.is_originated)
+		die(p.verdict == LB_VERDICT_DROP ? lb_counter_info[p.drop_reason].name
+						 : "a flow was not opened");
+	if (!lb_forwarding_is_one_way((uint8_t)w->shape.forwarding)) {
+		read_answer_key(w, &p, &w->to_client[i]);
+		run_one(w, &w->to_client[i], 0x12, &p);
+		if (p.verdict != LB_VERDICT_TX || !p.is_reply)
+			die("an answer did not find its connection");
 	}
+	run_one(w, &w->to_vip[i], 0x10, &p);
+	return true;
+}
+
+static void open_flows(struct bench_world *w)
+{
+	for (uint32_t i = 0; i < w->shape.n_flows; i++)
+		w->n_open += open_flow(w, i);
+}
+
+/* The look-up alone needs neither servers nor connections. */
+static void add_lookup_table(struct bench_world *w)
+{
+	struct lb_port_range port = {SERVICE_PORT, SERVICE_PORT};
+	uint32_t n = 4 * w->shape.n_services;
+
+	if (lb_service_table_init(bench_alloc(lb_service_table_bytes(n)), n, 1, &w->services) != 0)
+		die("no service table");
+	for (uint32_t i = 0; i < w->shape.n_services; i++) {
+		struct lb_addr vip = vip_of(w, i);
+
+		if (lb_service_table_add(w->services, &vip, IPPROTO_TCP, &port, 1, i) != 0)
+			die("a service found no place");
+	}
+	w->wanted = bench_alloc(BENCH_POOL * sizeof(*w->wanted));
+	for (uint32_t i = 0; i < BENCH_POOL; i++)
+		w->wanted[i] = vip_of(w, (uint32_t)(bench_random(w) % w->shape.n_services));
+}
+
+uint32_t bench_look_up_services(struct bench_world *w)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < BENCH_POOL; i++)
+		n += lb_service_table_lookup(w->services, &w->wanted[i], IPPROTO_TCP,
+					     RTE_BE16(SERVICE_PORT)) != LB_SERVICE_NOT_FOUND;
+	return n;
+}
+
+void bench_let_expire(struct bench_world *w)
+{
+	if (w->shape.n_flows == w->shape.n_connections)
+		return; /* the table stays full: what comes next takes their places */
+	w->now_ms += EXPIRE_MS;
+	for (uint32_t i = 0; i <= 4 * w->shape.n_connections / AGE_BUCKETS; i++)
+		lb_pipeline_age(w->pl, w->now_ms);
+}
+
+double bench_bytes_per_conn(const struct bench_world *w)
+{
+	return w->n_open == 0 ? 0 : (double)w->table_bytes / w->shape.n_connections;
+}
+
+/* The memory is in place before the clock starts. */
+static void *alloc_in_place(size_t bytes)
+{
+	uint8_t *mem = bench_alloc(bytes);
+
+	memset(mem, 0, bytes);
+	return mem;
+}
+
+static void make_pipeline(struct bench_world *w)
+{
+	struct lb_pipeline_params params = {
+		.n_workers = 1, .n_connections = w->shape.n_connections, .seed = 20260101};
+	uint32_t records = w->shape.has_persistence ? 2 * w->shape.n_connections : 1024;
+	uint32_t n_entries = 2 * w->shape.n_connections;
+
+	if (lb_persist_init(alloc_in_place(lb_persist_bytes(records)), records, params.seed,
+			    &params.persist) != 0)
+		die("no persistence table");
+	w->pipeline_bytes = lb_pipeline_bytes(&params);
+	w->table_bytes = w->shape.is_v6 ? lb_conn_table_bytes(0, n_entries)
+					: lb_conn_table_bytes(n_entries, 0);
+	if (lb_pipeline_init(alloc_in_place(w->pipeline_bytes), &params, &w->pl) != 0)
+		die("the pipeline was not made");
 }
 
 struct bench_world *bench_world_create(const struct bench_shape *shape)
 {
 	struct bench_world *w = calloc(1, sizeof(*w));
-	struct lb_pipeline_params params = {
-		.n_workers = 1, .n_connections = shape->n_connections, .seed = 20260101};
-	uint32_t records = shape->has_persistence ? 2 * shape->n_connections : 1024;
 
 	if (w == NULL)
 		die("no memory");
 	w->shape = *shape;
 	w->random = 1;
 	w->now_ms = 10000;
-	if (lb_persist_init(bench_alloc(lb_persist_bytes(records)), records, params.seed,
-			    &params.persist) != 0)
-		die("no persistence table");
-	w->pipeline_bytes = lb_pipeline_bytes(&params);
-	w->table_bytes = lb_conn_table_bytes(2 * shape->n_connections, 0);
-	if (lb_pipeline_init(bench_alloc(w->pipeline_bytes), &params, &w->pl) != 0)
-		die("the pipeline was not made");
-	w->pool = bench_alloc((size_t)BENCH_POOL * BENCH_BUFFER_BYTES);
+	w->pool = alloc_in_place((size_t)BENCH_POOL * BENCH_BUFFER_BYTES);
+	if (shape->is_lookup) {
+		w->table_bytes = lb_service_table_bytes(4 * shape->n_services);
+		add_lookup_table(w);
+		return w;
+	}
+	make_pipeline(w);
 	w->to_vip = bench_alloc(((size_t)shape->n_flows + 1) * sizeof(*w->to_vip));
 	w->to_client = bench_alloc(((size_t)shape->n_flows + 1) * sizeof(*w->to_client));
 	add_nat_source(w);

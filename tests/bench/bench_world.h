@@ -12,6 +12,7 @@
 #define BENCH_WORLD_H
 
 #include "pipeline.h"
+#include "steer/service_table.h"
 
 #define BENCH_POOL 65536u
 #define BENCH_BUFFER_BYTES 512u
@@ -22,6 +23,7 @@ struct bench_shape {
 	enum lb_forwarding forwarding;
 	uint32_t n_services;
 	uint32_t n_servers; /* all services together */
+	bool is_lookup;     /* nothing but the service look-up is made */
 	uint32_t n_flows;
 	uint32_t n_connections; /* stated capacity */
 	bool has_persistence;
@@ -34,6 +36,9 @@ struct bench_world {
 	size_t table_bytes;
 	struct lb_key *to_vip;    /* per flow, as the client sends it */
 	struct lb_key *to_client; /* per flow, as the server answers */
+	uint32_t n_open;
+	struct lb_service_table *services; /* of a row that looks up nothing else */
+	struct lb_addr *wanted;            /* BENCH_POOL of them */
 	uint8_t *pool;
 	uint64_t now_ms;
 	uint64_t random;
@@ -47,6 +52,16 @@ void bench_fill_known(struct bench_world *w, bool is_reply);
 
 /* Writes a SYN of a client that was never seen into every buffer of the pool. */
 void bench_fill_new(struct bench_world *w);
+
+/* Looks up the services of BENCH_POOL random VIPs, in bursts as the passes do; returns how many
+ * were found. */
+uint32_t bench_look_up_services(struct bench_world *w);
+
+/* Time passes until no connection that was only opened is left. */
+void bench_let_expire(struct bench_world *w);
+
+/* Bytes of the connection table per connection that is open; 0: none is. */
+double bench_bytes_per_conn(const struct bench_world *w);
 
 /* The view over buffer `i` of the pool. */
 void bench_view(const struct bench_world *w, uint32_t i, struct lb_pkt *p);

@@ -1,0 +1,214 @@
+#include "bench_measure.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BURSTS (BENCH_POOL / LB_BURST_MAX)
+
+/* One worker of a row. */
+struct lane {
+	const struct bench_row *row;
+	struct bench_world *world;
+	struct lb_burst burst;
+	pthread_barrier_t *start; /* of every run, all lanes together */
+	pthread_t thread;
+	uint32_t core;
+	uint32_t n_runs;
+	uint64_t sum; /* of what the floor read, so that it has to be read */
+	double pipeline[BENCH_RUNS_MAX];
+	double loop[BENCH_RUNS_MAX];
+	double reads[BENCH_RUNS_MAX];
+};
+
+static void make_views(struct lane *l, uint32_t burst)
+{
+	for (uint32_t j = 0; j < LB_BURST_MAX; j++)
+		bench_view(l->world, burst * LB_BURST_MAX + j, &l->burst.pkt[j]);
+}
+
+/* The burst loop without the pipeline: make the views, touch each packet's first line. */
+static uint64_t run_loop(struct lane *l)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < BURSTS; i++) {
+		make_views(l, i);
+		for (uint32_t j = 0; j < LB_BURST_MAX; j++)
+			sum += l->burst.pkt[j].data[26];
+	}
+	return sum;
+}
+
+/* Random reads in a working set of the table's size, 16 in flight. */
+static uint64_t run_reads(struct bench_world *w, const uint8_t *block)
+{
+	uint64_t sum = 0, lines = w->table_bytes / 64, at[16];
+
+	for (uint32_t i = 0; i < BENCH_POOL / 16; i++) {
+		for (uint32_t j = 0; j < 16; j++)
+			at[j] = bench_random(w) % lines * 64;
+		for (uint32_t j = 0; j < 16; j++)
+			sum += block[at[j]];
+	}
+	return sum;
+}
+
+static uint32_t count_sent(const struct lb_burst *b)
+{
+	uint32_t n = 0;
+
+	for (uint32_t j = 0; j < LB_BURST_MAX; j++)
+		n += b->pkt[j].verdict == LB_VERDICT_TX && !b->pkt[j].is_originated;
+	return n;
+}
+
+static uint64_t run_pipeline(struct lane *l)
+{
+	uint64_t cycles = 0, n_sent = 0;
+
+	for (uint32_t i = 0; i < BURSTS; i++) {
+		uint64_t from = bench_tsc();
+
+		l->burst.n = LB_BURST_MAX;
+		make_views(l, i);
+		lb_pipeline_run(l->world->pl, &l->burst, l->world->now_ms);
+		cycles += bench_tsc() - from;
+		n_sent += count_sent(&l->burst);
+	}
+	if (n_sent != BENCH_POOL) {
+		fprintf(stderr, "ballast_bench: %s: %llu of %u packets were forwarded (sum %llu)\n",
+			l->row->name, (unsigned long long)n_sent, BENCH_POOL,
+			(unsigned long long)l->sum);
+		exit(1);
+	}
+	return cycles;
+}
+
+static uint64_t run_lookups(struct lane *l)
+{
+	uint64_t from = bench_tsc();
+	uint32_t n_found = bench_look_up_services(l->world);
+	uint64_t cycles = bench_tsc() - from;
+
+	if (n_found != BENCH_POOL) {
+		fprintf(stderr, "ballast_bench: %s: %u of %u services were found\n", l->row->name,
+			n_found, BENCH_POOL);
+		exit(1);
+	}
+	return cycles;
+}
+
+static void fill(struct lane *l)
+{
+	switch (l->row->work) {
+	case BENCH_IN:
+	case BENCH_REPLY:
+		bench_fill_known(l->world, l->row->work == BENCH_REPLY);
+		break;
+	case BENCH_NEW:
+		bench_fill_new(l->world);
+		break;
+	case BENCH_LOOKUP:
+		break;
+	}
+}
+
+static double per_packet(uint64_t cycles)
+{
+	return (double)cycles / BENCH_POOL;
+}
+
+static void run_once(struct lane *l, uint32_t run, const uint8_t *block)
+{
+	uint64_t from, keep = 0;
+
+	fill(l);
+	from = bench_tsc();
+	keep += run_loop(l);
+	l->loop[run] = per_packet(bench_tsc() - from);
+	from = bench_tsc();
+	keep += run_reads(l->world, block);
+	l->reads[run] = per_packet(bench_tsc() - from);
+	l->sum += keep;
+	fill(l);
+	pthread_barrier_wait(l->start);
+	l->pipeline[run] = per_packet(l->row->work == BENCH_LOOKUP ? run_lookups(l)
+								   : run_pipeline(l));
+	if (l->row->work == BENCH_NEW)
+		bench_let_expire(l->world);
+}
+
+static void *run_lane(void *arg)
+{
+	struct lane *l = arg;
+	uint8_t *block;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(l->core, &set);
+	if (l->row->n_workers > 1)
+		sched_setaffinity(0, sizeof(set), &set);
+	l->world = bench_world_create(&l->row->shape);
+	block = bench_alloc(l->world->table_bytes);
+	memset(block, 1, l->world->table_bytes);
+	for (uint32_t run = 0; run < l->n_runs; run++)
+		run_once(l, run, block);
+	return NULL;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double median_of(double *values, uint32_t n)
+{
+	qsort(values, n, sizeof(*values), compare_doubles);
+	return values[n / 2];
+}
+
+static void *start_lanes(struct lane *lanes, uint32_t n)
+{
+	for (uint32_t i = 1; i < n; i++)
+		if (pthread_create(&lanes[i].thread, NULL, run_lane, &lanes[i]) != 0)
+			return NULL;
+	run_lane(&lanes[0]);
+	for (uint32_t i = 1; i < n; i++)
+		pthread_join(lanes[i].thread, NULL);
+	return lanes;
+}
+
+void bench_measure(const struct bench_row *row, uint32_t n_runs, struct bench_result *out)
+{
+	static struct lane lanes[BENCH_WORKERS_MAX];
+	double all[BENCH_WORKERS_MAX * BENCH_RUNS_MAX];
+	pthread_barrier_t start;
+	uint32_t n = row->n_workers;
+
+	pthread_barrier_init(&start, NULL, n);
+	for (uint32_t i = 0; i < n; i++)
+		lanes[i] = (struct lane){
+			.row = row,
+			.start = &start,
+			.core = i % (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
+			.n_runs = n_runs,
+		};
+	if (start_lanes(lanes, n) == NULL) {
+		fprintf(stderr, "ballast_bench: no thread for a worker\n");
+		exit(1);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		memcpy(all + i * n_runs, lanes[i].pipeline, n_runs * sizeof(*all));
+	out->median = median_of(all, n * n_runs);
+	out->min = all[0];
+	out->max = all[n * n_runs - 1];
+	out->loop = median_of(lanes[0].loop, n_runs);
+	out->reads = median_of(lanes[0].reads, n_runs);
+	out->bytes_per_conn = bench_bytes_per_conn(lanes[0].world);
+}

@@ -1,0 +1,39 @@
+/* bench_measure.h - runs one row and says what it cost.
+ *
+ * Role     the clock of the bench: timed bursts, the floor beside them, and the check that every
+ *          packet went out
+ * Shape    one call per row
+ * Units    TSC cycles per packet
+ * Threads  one per worker of the row, each with a pipeline and a pool of its own, on a core of its
+ *          own where there are enough; all start a run together
+ * Memory   of the row's worlds (bench_world.h)
+ * Limits   BENCH_RUNS_MAX runs, BENCH_WORKERS_MAX workers
+ * Errors   a packet that is not forwarded as the row says ends the program with a sentence
+ */
+#ifndef BENCH_MEASURE_H
+#define BENCH_MEASURE_H
+
+#include <x86intrin.h>
+
+#include "bench_rows.h"
+
+#define BENCH_RUNS_MAX 9u
+#define BENCH_WORKERS_MAX 2u
+
+struct bench_result {
+	double min; /* of the runs */
+	double median;
+	double max;
+	double loop;           /* median of the same bursts without the pipeline */
+	double reads;          /* ... of random reads, 16 in flight */
+	double bytes_per_conn; /* of the connection table, per open connection; 0: does not apply */
+};
+
+static inline uint64_t bench_tsc(void)
+{
+	return __rdtsc();
+}
+
+void bench_measure(const struct bench_row *row, uint32_t n_runs, struct bench_result *out);
+
+#endif
