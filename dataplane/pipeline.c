@@ -109,10 +109,14 @@ static inline void prefetch_named(const struct lb_steer *st, const struct lb_pkt
 
 	rte_prefetch0(&st->service_lines[conn->service]);
 	rte_prefetch0(&st->hops[conn->client_next_hop]);
-	if (!lb_conn_is_reply(conn))
+	if (!lb_conn_is_reply(conn)) {
 		rte_prefetch0(&st->real_lines[conn->fwd.real_id]);
-	else if (likely(!p->key.is_v6))
+		/* The outer header goes where nothing has been read or written yet. */
+		if (lb_forwarding_is_tunnel(conn->fwd.forwarding))
+			rte_prefetch0(p->data - LB_ENCAP_BYTES_MAX);
+	} else if (likely(!p->key.is_v6)) {
 		rte_prefetch0(&st->real_lines[lb_conn_rev_real(conn)]);
+	}
 }
 
 /* `chosen`: bits of packets that need none. */
@@ -208,15 +212,16 @@ static void rewrite_error(struct lb_pkt *p)
 }
 
 /* The tunnel that this packet takes, if it takes one. */
-static struct lb_encap tunnel_of(const struct lb_steer *st, const struct lb_pkt *p, uint8_t iface)
+static inline struct lb_encap tunnel_of(const struct lb_steer *st, const struct lb_pkt *p,
+					uint8_t iface)
 {
-	const struct lb_addr *server = &st->reals[p->real_id].addr;
+	rte_be32_t addr4_be = st->real_lines[p->real_id].addr4_be;
 
 	return (struct lb_encap){
-		.src = st->ifaces.of[iface].tunnel_source[lb_addr_is_v4(server) ? 0 : 1],
-		.dst = *server,
+		.src = st->ifaces.of[iface].tunnel_source[addr4_be != 0 ? 0 : 1],
+		.dst = addr4_be != 0 ? lb_addr_from_v4(addr4_be) : st->reals[p->real_id].addr,
 		.flow_hash = p->hash,
-		.dport_be = st->services[p->service]->gue_port_be,
+		.dport_be = st->service_lines[p->service].gue_port_be,
 		.is_gue = p->forwarding == LB_FORWARD_GUE,
 	};
 }

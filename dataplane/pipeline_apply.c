@@ -64,6 +64,7 @@ static void set_service_line(struct lb_service_line *line, const struct lb_servi
 	line->vip4_be = lb_addr_is_v4(&svc->vip) ? lb_addr_v4(&svc->vip) : 0;
 	line->forwarding = svc->forwarding;
 	line->scheduler = svc->scheduler;
+	line->gue_port_be = svc->gue_port_be;
 }
 
 static void apply_service(struct lb_pipeline *pl, uint32_t slot, const struct lb_service *svc)

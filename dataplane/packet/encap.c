@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 
+#include <rte_branch_prediction.h>
 #include <rte_common.h>
 
 #include "packet/checksum.h"
@@ -63,20 +64,22 @@ uint64_t lb_encap_inner_sum(const struct lb_pkt *p)
 	return sum + (uint16_t)~lb_checksum_fold(pseudo);
 }
 
+/* Headers are put together in registers: a sum over bytes that were only just stored one by one
+ * would wait for each of them. */
 static void write_ipv4(uint8_t *ip, const struct lb_encap *e, uint8_t class, uint8_t proto,
 		       uint32_t n)
 {
-	memset(ip, 0, LB_IPV4_BYTES);
-	ip[0] = 0x45;
-	ip[1] = class;
-	lb_store_u16(ip + 2, (uint16_t)(LB_IPV4_BYTES + n));
-	lb_store_u16(ip + 6, IPV4_DONT_FRAGMENT);
-	ip[LB_IPV4_TTL_OFF] = TTL;
-	ip[9] = proto;
-	lb_store_be32(ip + LB_IPV4_SRC_OFF, lb_addr_v4(&e->src));
-	lb_store_be32(ip + LB_IPV4_DST_OFF, lb_addr_v4(&e->dst));
-	lb_store_be16(ip + LB_IPV4_CHECKSUM_OFF,
-		      lb_checksum_of(lb_checksum_sum(0, ip, LB_IPV4_BYTES)));
+	rte_be32_t word[5] = {
+		rte_cpu_to_be_32(0x45u << 24 | (uint32_t) class << 16 | (LB_IPV4_BYTES + n)),
+		RTE_BE32(IPV4_DONT_FRAGMENT),
+		rte_cpu_to_be_32(TTL << 24 | (uint32_t)proto << 16),
+		lb_addr_v4(&e->src),
+		lb_addr_v4(&e->dst),
+	};
+	uint64_t sum = (uint64_t)word[0] + word[1] + word[2] + word[3] + word[4];
+
+	word[2] |= rte_cpu_to_be_32(rte_be_to_cpu_16(lb_checksum_of(sum)));
+	memcpy(ip, word, sizeof(word));
 }
 
 static void write_ipv6(uint8_t *ip, const struct lb_encap *e, uint8_t class, uint8_t proto,
@@ -104,17 +107,17 @@ static uint64_t address_sum(const struct lb_encap *e)
 
 static void write_udp(uint8_t *udp, const struct lb_encap *e, uint32_t n, uint64_t inner_sum)
 {
-	uint32_t ports = 65536u - LB_GUE_FIRST_PORT; /* a power of two */
-	rte_be16_t checksum;
-	uint64_t sum;
+	uint32_t n_ports = 65536u - LB_GUE_FIRST_PORT; /* a power of two */
+	uint32_t sport = LB_GUE_FIRST_PORT + (e->flow_hash & (n_ports - 1));
+	rte_be32_t ports_be = rte_cpu_to_be_32(sport << 16 | rte_be_to_cpu_16(e->dport_be));
+	uint64_t sum = address_sum(e) + rte_cpu_to_be_32(IPPROTO_UDP) + inner_sum + ports_be;
+	uint16_t checksum;
 
-	lb_store_u16(udp, (uint16_t)(LB_GUE_FIRST_PORT + (e->flow_hash & (ports - 1))));
-	lb_store_be16(udp + 2, e->dport_be);
-	lb_store_u16(udp + 4, (uint16_t)n);
-	lb_store_be16(udp + LB_UDP_CHECKSUM_OFF, 0);
-	sum = address_sum(e) + rte_cpu_to_be_32(n) + rte_cpu_to_be_32(IPPROTO_UDP) + inner_sum;
-	checksum = lb_checksum_of(lb_checksum_sum(sum, udp, LB_UDP_BYTES));
-	lb_store_be16(udp + LB_UDP_CHECKSUM_OFF, checksum == 0 ? UINT16_MAX : checksum);
+	/* The length counts twice: in the pseudo header and in the header. */
+	sum += rte_cpu_to_be_32(n) + (uint64_t)rte_cpu_to_be_32(n << 16);
+	checksum = rte_be_to_cpu_16(lb_checksum_of(sum));
+	lb_store_be32(udp, ports_be);
+	lb_store_u32(udp + 4, n << 16 | (checksum == 0 ? UINT16_MAX : checksum));
 }
 
 bool lb_encap_push(struct lb_pkt *p, const struct lb_encap *e)
@@ -128,7 +131,10 @@ bool lb_encap_push(struct lb_pkt *p, const struct lb_encap *e)
 
 	if (p->headroom < n)
 		return false;
-	memmove(data, p->data, p->l3_off);
+	if (likely(p->l3_off == LB_ETH_BYTES))
+		memcpy(data, p->data, LB_ETH_BYTES);
+	else
+		memmove(data, p->data, p->l3_off);
 	lb_store_u16(data + p->l3_off - (LB_ETH_BYTES - ETHERTYPE_OFF),
 		     is_outer_v4 ? 0x0800 : 0x86dd);
 	if (is_outer_v4)

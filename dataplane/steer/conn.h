@@ -56,10 +56,11 @@ struct lb_service_line {
 	struct lb_traffic_cell traffic;
 	rte_be32_t vip4_be; /* 0: of IPv6 */
 	uint16_t life;      /* lb_life() of its epoch */
+	rte_be16_t gue_port_be;
 	bool goes_by_table; /* stateless, and every slot is settled */
 	uint8_t forwarding;
 	uint8_t scheduler;
-	uint8_t unused[7];
+	uint8_t unused[5];
 };
 
 /* The same of a server. */
