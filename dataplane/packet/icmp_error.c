@@ -6,6 +6,7 @@
 #include <rte_common.h>
 
 #include "packet/checksum.h"
+#include "packet/fragment.h"
 
 #define TTL 64u
 #define ICMP4_MESSAGE_MAX 576u  /* RFC 1812 4.3.2.3, IP header included */
@@ -148,14 +149,7 @@ bool lb_reply_tcp_reset(struct lb_pkt *p)
 /* A packet that may be the subject of an error: whole, or the first of its fragments. */
 static bool is_first_or_whole(const struct lb_pkt *p)
 {
-	if (p->kind == LB_PKT_FLOW)
-		return true;
-	if (p->kind != LB_PKT_FRAGMENT)
-		return false;
-	if (!p->key.is_v6)
-		return (lb_load_u16(p->data + p->l3_off + 6) & 0x1fff) == 0;
-	/* lb_parse stops right behind the fragment header. */
-	return (lb_load_u16(p->data + p->l4_off - 6) & 0xfff8) == 0;
+	return p->kind == LB_PKT_FLOW || (p->kind == LB_PKT_FRAGMENT && lb_fragment_is_first(p));
 }
 
 /* Makes the packet's first `n` bytes the quote of a message with `n_before` bytes of headers.

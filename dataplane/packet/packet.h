@@ -116,6 +116,12 @@ struct lb_pkt {
 	struct lb_key to; /* what deliver writes in NAT modes: addresses and ports of the packet
 			      that leaves, of the family of `key` */
 	uint16_t owner;   /* worker, for HAND_OVER */
+
+	/* of kind FRAGMENT only */
+	uint16_t fragment_off; /* IPv6 fragment header; set by lb_parse */
+	uint8_t fragment_part; /* enum lb_fragment_part */
+	uint16_t held_slot;    /* with the verdict HOLD: under which the caller keeps the bytes */
+	rte_be32_t new_id_be;  /* identification that it leaves with in NAT modes */
 };
 
 _Static_assert(offsetof(struct lb_pkt, kind) == 32, "what is cleared is two vectors");

@@ -13,6 +13,7 @@
 #define IPV4_OFFSET_BITS RTE_BE16(0x1fff)
 #define IPV6_OFFSET_BITS RTE_BE16(0xfff8)
 #define IPV6_FRAGMENT_BITS RTE_BE16(0xfff9)
+#define IPV6_FRAGMENT_BYTES 8u
 
 /* A message with RFC 4884 extensions says where its quote ends, never before this. */
 #define RFC4884_QUOTE_MIN 128u
@@ -375,6 +376,7 @@ static void parse_ipv6(struct lb_pkt *p)
 		lb_pkt_drop(p, LB_COUNT_drop_bad_address);
 	} else if (is_fragment) {
 		p->kind = LB_PKT_FRAGMENT;
+		p->fragment_off = (uint16_t)(p->l4_off - IPV6_FRAGMENT_BYTES);
 	} else if (p->proto == IPPROTO_ICMPV6) {
 		parse_icmp_error(p);
 	} else {

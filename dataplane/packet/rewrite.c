@@ -76,6 +76,19 @@ bool lb_rewrite_flow(struct lb_pkt *p)
 	return true;
 }
 
+bool lb_rewrite_addrs(struct lb_pkt *p)
+{
+	uint8_t *ip = p->data + p->l3_off;
+
+	if (ip[p->key.is_v6 ? LB_IPV6_HOP_LIMIT_OFF : LB_IPV4_TTL_OFF] <= 1)
+		return false;
+	if (p->key.is_v6)
+		rewrite_ip6(p, ip);
+	else
+		rewrite_ip4(p, ip);
+	return true;
+}
+
 bool lb_rewrite_ttl(struct lb_pkt *p)
 {
 	uint8_t *ip = p->data + p->l3_off, *checksum = ip + LB_IPV4_CHECKSUM_OFF;

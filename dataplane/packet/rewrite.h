@@ -14,10 +14,13 @@
 
 #include "packet/packet.h"
 
-/* One hop on for a TCP or UDP packet (kind LB_PKT_FLOW) whose addresses and ports are `key`: they
- * become those of `to`, the TTL one less. A UDP checksum of 0 stays 0. False: the TTL would reach
- * 0; the packet is unchanged. */
+/* One hop on for a TCP or UDP packet (kind LB_PKT_FLOW, or the first part of one) whose addresses
+ * and ports are `key`: they become those of `to`, the TTL one less. A UDP checksum of 0 stays 0.
+ * False: the TTL would reach 0; the packet is unchanged. */
 bool lb_rewrite_flow(struct lb_pkt *p);
+
+/* The same without ports, of what has no transport header. */
+bool lb_rewrite_addrs(struct lb_pkt *p);
 
 /* The TTL alone: one less, checksum updated. False: it would reach 0; the packet is unchanged. */
 bool lb_rewrite_ttl(struct lb_pkt *p);
