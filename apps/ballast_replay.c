@@ -33,6 +33,13 @@ struct options {
 	bool is_help;
 };
 
+/* A frame that waits for its packet's first fragment. */
+struct held_frame {
+	uint8_t *bytes;
+	uint32_t len;
+	uint64_t number;
+};
+
 struct replay {
 	struct options opt;
 	struct lb_config *cfg;
@@ -46,11 +53,13 @@ struct replay {
 	struct lb_pcap_writer out;
 	struct lb_explain explain;
 	struct lb_burst burst;
-	uint8_t (*frames)[ROOM + FRAME_MAX + ROOM];
+	uint8_t (*frames)[ROOM + FRAME_MAX + ROOM]; /* of the burst, and the one just read */
 	uint64_t times_ns[LB_BURST_MAX];
+	uint64_t numbers[LB_BURST_MAX]; /* of the packets in the capture, from 1 */
+	struct held_frame held[LB_HELD_MAX];
 	uint64_t first_ns;
 	uint64_t now_ms;
-	uint64_t n_packets; /* run so far */
+	uint64_t n_packets; /* read so far */
 	uint32_t age_step_ms;
 	uint8_t port;
 };
@@ -290,23 +299,84 @@ static int apply_config(struct replay *rp, struct lb_error *err)
 	return rc;
 }
 
-static int run_burst(struct replay *rp, struct lb_error *err)
+/* Its slot is one that was free or has been given back. */
+static int keep(struct replay *rp, uint32_t i, struct lb_error *err)
+{
+	const struct lb_pkt *p = &rp->burst.pkt[i];
+	struct held_frame *held = &rp->held[p->held_slot];
+	uint8_t *bytes = realloc(held->bytes, p->len);
+
+	if (bytes == NULL)
+		return lb_error_set(err, -ENOMEM, "", "no memory for a frame");
+	memcpy(bytes, p->data, p->len);
+	*held = (struct held_frame){bytes, p->len, rp->numbers[i]};
+	return 0;
+}
+
+/* After a run: what leaves is written, what waits is kept. */
+static int commit(struct replay *rp, struct lb_error *err)
 {
 	int rc = 0;
 
-	if (rp->burst.n == 0)
-		return 0;
-	rp->explain.first = rp->n_packets + 1;
-	lb_pipeline_run(rp->pl, &rp->burst, rp->now_ms);
 	for (uint32_t i = 0; i < rp->burst.n && rc == 0; i++) {
 		const struct lb_pkt *p = &rp->burst.pkt[i];
 
 		if (p->verdict == LB_VERDICT_TX)
 			rc = lb_pcap_write(&rp->out, rp->times_ns[i], p->data, p->len, err);
+		else if (p->verdict == LB_VERDICT_HOLD)
+			rc = keep(rp, i, err);
 	}
-	rp->n_packets += rp->burst.n;
 	rp->burst.n = 0;
 	return rc;
+}
+
+static void add_packet(struct replay *rp, const uint8_t *bytes, uint32_t len, uint64_t time_ns,
+		       uint64_t number)
+{
+	uint32_t i = rp->burst.n++;
+
+	memcpy(rp->frames[i] + ROOM, bytes, len);
+	rp->burst.pkt[i] = (struct lb_pkt){.data = rp->frames[i] + ROOM,
+					   .len = len,
+					   .headroom = ROOM,
+					   .tailroom = ROOM + FRAME_MAX - len,
+					   .port = rp->port};
+	rp->times_ns[i] = time_ns;
+	rp->numbers[i] = number;
+}
+
+/* Fragments whose first one has come now leave at its time. */
+static int run_held(struct replay *rp, uint64_t time_ns, struct lb_error *err)
+{
+	struct lb_held_back back[LB_BURST_MAX];
+	uint32_t n;
+	int rc = 0;
+
+	while (rc == 0 && (n = lb_pipeline_take_back(rp->pl, back, LB_BURST_MAX)) != 0) {
+		for (uint32_t i = 0; i < n; i++) {
+			const struct held_frame *held = &rp->held[back[i].slot];
+
+			if (!back[i].is_ended)
+				add_packet(rp, held->bytes, held->len, time_ns, held->number);
+		}
+		rp->explain.is_again = true;
+		lb_pipeline_run_again(rp->pl, &rp->burst, rp->now_ms);
+		rp->explain.is_again = false;
+		rc = commit(rp, err);
+	}
+	return rc;
+}
+
+static int run_burst(struct replay *rp, struct lb_error *err)
+{
+	uint32_t n = rp->burst.n;
+	int rc;
+
+	if (n == 0)
+		return 0;
+	lb_pipeline_run(rp->pl, &rp->burst, rp->now_ms);
+	rc = commit(rp, err);
+	return rc != 0 ? rc : run_held(rp, rp->times_ns[n - 1], err);
 }
 
 /* A capture whose clock goes back stands still until it has caught up. */
@@ -320,18 +390,6 @@ static void advance_to(struct replay *rp, uint64_t to_ms)
 	}
 }
 
-static void add_packet(struct replay *rp, const struct lb_pcap_frame *frame)
-{
-	uint32_t i = rp->burst.n++;
-
-	rp->burst.pkt[i] = (struct lb_pkt){.data = rp->frames[i] + ROOM,
-					   .len = frame->len,
-					   .headroom = ROOM,
-					   .tailroom = ROOM + FRAME_MAX - frame->len,
-					   .port = rp->port};
-	rp->times_ns[i] = frame->time_ns;
-}
-
 /* Packets of one millisecond make a burst, up to its bound, as they would on a busy port. */
 static int run_capture(struct replay *rp, struct lb_error *err)
 {
@@ -341,8 +399,7 @@ static int run_capture(struct replay *rp, struct lb_error *err)
 	if (rc == 0)
 		rc = lb_pcap_create(rp->opt.out, rp->in.is_ns, &rp->out, err);
 	while (rc == 0) {
-		/* The slot behind the burst is free: a full burst has been run. */
-		int got = lb_pcap_read(&rp->in, rp->frames[rp->burst.n] + ROOM, FRAME_MAX, &frame,
+		int got = lb_pcap_read(&rp->in, rp->frames[LB_BURST_MAX] + ROOM, FRAME_MAX, &frame,
 				       err);
 		uint64_t ms;
 
@@ -350,17 +407,16 @@ static int run_capture(struct replay *rp, struct lb_error *err)
 			rc = got;
 			break;
 		}
-		if (rp->n_packets == 0 && rp->burst.n == 0)
+		if (rp->n_packets == 0)
 			rp->first_ns = frame.time_ns;
 		ms = frame.time_ns > rp->first_ns ? (frame.time_ns - rp->first_ns) / 1000000 : 0;
-		if (ms > rp->now_ms && rp->burst.n != 0) {
-			uint32_t n = rp->burst.n;
-
+		if (ms > rp->now_ms)
 			rc = run_burst(rp, err);
-			memcpy(rp->frames[0] + ROOM, rp->frames[n] + ROOM, frame.len);
-		}
 		advance_to(rp, ms);
-		add_packet(rp, &frame);
+		if (rc == 0)
+			rc = run_held(rp, frame.time_ns, err);
+		add_packet(rp, rp->frames[LB_BURST_MAX] + ROOM, frame.len, frame.time_ns,
+			   ++rp->n_packets);
 		if (rp->burst.n == LB_BURST_MAX && rc == 0)
 			rc = run_burst(rp, err);
 	}
@@ -414,6 +470,7 @@ static int replay(struct replay *rp, struct lb_error *err)
 		return rc;
 	rp->explain.cfg = rp->cfg;
 	rp->explain.reconcile = rp->reconcile;
+	rp->explain.numbers = rp->numbers;
 	if (rp->opt.is_explained)
 		lb_pipeline_observe(rp->pl, lb_explain_pass, &rp->explain);
 	rc = run_capture(rp, err);
@@ -435,6 +492,8 @@ static void release(struct replay *rp)
 		munmap(rp->persist_mem, rp->persist_bytes);
 	lb_reconcile_destroy(rp->reconcile);
 	lb_config_free(rp->cfg);
+	for (uint32_t i = 0; i < LB_HELD_MAX; i++)
+		free(rp->held[i].bytes);
 	free(rp->frames);
 	free(rp);
 }
@@ -456,7 +515,7 @@ int main(int argc, char **argv)
 		free(rp);
 		return 0;
 	}
-	rp->frames = malloc(LB_BURST_MAX * sizeof(*rp->frames));
+	rp->frames = malloc((LB_BURST_MAX + 1) * sizeof(*rp->frames));
 	rc = rp->frames == NULL ? lb_error_set(&err, -ENOMEM, "", "no memory") : replay(rp, &err);
 	if (rc != 0)
 		fprintf(stderr, "%s%s%s\n", err.where, err.where[0] != '\0' ? ": " : "", err.what);

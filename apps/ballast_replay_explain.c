@@ -18,18 +18,27 @@ static const char *end_text(const struct lb_addr *addr, rte_be16_t port_be, char
 	return text;
 }
 
-static void print_ends(const struct lb_tuple *t)
+static void print_ends(const struct lb_tuple *t, bool has_ports)
 {
 	char src[END_TEXT_MAX], dst[END_TEXT_MAX];
 
-	printf(" %s -> %s", end_text(&t->src, t->sport_be, src),
-	       end_text(&t->dst, t->dport_be, dst));
+	if (has_ports)
+		printf(" %s -> %s", end_text(&t->src, t->sport_be, src),
+		       end_text(&t->dst, t->dport_be, dst));
+	else
+		printf(" %s -> %s", lb_addr_format(&t->src, src), lb_addr_format(&t->dst, dst));
 }
 
 static struct lb_tuple tuple_of(const struct lb_key *key)
 {
 	return (struct lb_tuple){lb_key_src(key), lb_key_dst(key), lb_key_sport(key),
 				 lb_key_dport(key)};
+}
+
+/* Only the first fragment of a packet shows its ports. */
+static bool has_ports(const struct lb_pkt *p)
+{
+	return p->kind != LB_PKT_FRAGMENT || p->fragment_part == LB_FRAGMENT_FIRST;
 }
 
 /* What ended the packet, if it has ended; false: it goes on. */
@@ -70,10 +79,12 @@ static void print_admit(const struct lb_pkt *p)
 
 	if (p->kind == LB_PKT_ICMP_ERROR)
 		printf(" ICMP error about");
+	if (p->kind == LB_PKT_FRAGMENT)
+		printf(has_ports(p) ? " first fragment of" : " fragment of");
 	printf(" %s", lb_key_proto(&p->key) == IPPROTO_TCP ? "tcp" : "udp");
 	if (p->kind == LB_PKT_ICMP_ERROR)
 		t = (struct lb_tuple){t.dst, t.src, t.dport_be, t.sport_be};
-	print_ends(&t);
+	print_ends(&t, has_ports(p));
 	for (uint32_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		if (flags[i] != NULL && (p->tcp_flags >> i & 1) != 0)
 			printf(" %s", flags[i]);
@@ -117,27 +128,28 @@ static void print_deliver(const struct lb_explain *e, const struct lb_pkt *p)
 	const uint8_t *mac = p->data;
 	struct lb_tuple t = tuple_of(lb_forwarding_is_one_way(p->forwarding) ? &p->key : &p->to);
 
-	print_ends(&t);
+	print_ends(&t, has_ports(p));
 	printf(" by %s at %02x:%02x:%02x:%02x:%02x:%02x",
 	       p->out_iface < e->cfg->node.n_interfaces ? e->cfg->node.interfaces[p->out_iface].name
 							: "?",
 	       mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 }
 
-static void print_account(const struct lb_pkt *p)
+static void print_account(const struct lb_explain *e, const struct lb_pkt *p)
 {
+	printf(e->is_again ? " no longer held" : " rx");
 	if (p->verdict == LB_VERDICT_TX && p->is_originated)
-		printf(" rx, %s, originated, tx", lb_counter_info[p->drop_reason].name);
+		printf(", %s, originated, tx", lb_counter_info[p->drop_reason].name);
 	else if (p->verdict == LB_VERDICT_TX)
-		printf(" rx, tx");
+		printf(", tx");
 	else if (p->verdict == LB_VERDICT_DROP)
-		printf(" rx, %s", lb_counter_info[p->drop_reason].name);
+		printf(", %s", lb_counter_info[p->drop_reason].name);
 	else if (p->verdict == LB_VERDICT_PUNT)
-		printf(" rx, punted");
+		printf(", punted");
 	else if (p->verdict == LB_VERDICT_HAND_OVER)
-		printf(" rx, handed_out");
+		printf(", handed_out");
 	else
-		printf(" rx, held");
+		printf(", held");
 }
 
 void lb_explain_pass(void *ctx, enum lb_pass pass, uint32_t idx, const struct lb_pkt *pkt)
@@ -145,9 +157,9 @@ void lb_explain_pass(void *ctx, enum lb_pass pass, uint32_t idx, const struct lb
 	static const char *const names[LB_PASS_N] = {"admit", "choose", "deliver", "account"};
 	const struct lb_explain *e = ctx;
 
-	printf("packet %llu %-8s", (unsigned long long)(e->first + idx), names[pass]);
+	printf("packet %llu %-8s", (unsigned long long)e->numbers[idx], names[pass]);
 	if (pass == LB_PASS_ACCOUNT)
-		print_account(pkt);
+		print_account(e, pkt);
 	else if (!print_end(pkt)) {
 		if (pass == LB_PASS_ADMIT)
 			print_admit(pkt);

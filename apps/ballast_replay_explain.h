@@ -19,7 +19,8 @@
 struct lb_explain {
 	const struct lb_config *cfg;
 	const struct lb_reconcile *reconcile;
-	uint64_t first; /* number of the burst's first packet */
+	const uint64_t *numbers; /* of the burst's packets */
+	bool is_again;           /* they have waited */
 };
 
 /* An lb_pipeline_observer; `ctx` is a struct lb_explain. */

@@ -9,6 +9,7 @@
 #include <rte_prefetch.h>
 
 #include "packet/encap.h"
+#include "packet/fragment.h"
 #include "packet/parse.h"
 #include "packet/rewrite.h"
 #include "packet/tags.h"
@@ -26,17 +27,9 @@ static inline void keep_if_live(struct lb_burst *b, uint32_t *n, uint32_t i)
 
 /* --- admit ----------------------------------------------------------------------------------- */
 
-static bool is_ours(const struct lb_steer *st, const struct lb_addr *addr)
-{
-	return lb_service_table_has_vip(st->service_table, addr) ||
-	       lb_nat_addr_set_has(st->nat_addr_set, addr);
-}
-
 /* What is not a whole TCP or UDP packet; the parser may have ended it. False: it has ended. */
-static bool admit_other(const struct lb_steer *st, struct lb_pkt *p)
+static bool admit_other(struct lb_pipeline *pl, struct lb_pkt *p)
 {
-	struct lb_addr dst;
-
 	if (p->verdict != LB_VERDICT_CONTINUE)
 		return false;
 	if (p->kind == LB_PKT_ICMP_ERROR) {
@@ -44,12 +37,9 @@ static bool admit_other(const struct lb_steer *st, struct lb_pkt *p)
 		p->key = lb_key_reversed(&p->key);
 		return true;
 	}
+	if (p->kind == LB_PKT_FRAGMENT)
+		return lb_admit_fragment(pl, p);
 	p->verdict = LB_VERDICT_PUNT;
-	if (p->kind == LB_PKT_FRAGMENT) {
-		dst = lb_key_dst(&p->key);
-		if (is_ours(st, &dst))
-			lb_pkt_drop(p, LB_COUNT_drop_fragment);
-	}
 	return false;
 }
 
@@ -72,7 +62,8 @@ static inline bool find_iface(struct lb_steer *st, struct lb_pkt *p)
  * Writes                the parse fields, iface, key (of an ICMP error: of the answers to what it
  *                       quotes), hash; clears every decision
  * May end packets with  PUNT (not TCP, UDP or an ICMP error about them; fragments not for us; a
- *                       VLAN without an interface), drop_fragment, the parser's drops
+ *                       VLAN without an interface), HAND_OVER (a fragment to where those of its
+ *                       packet meet), drop_fragment_malformed, the parser's drops
  * Prefetches            headers of the packets behind; the connection table's bucket, unless a
  *                       stateless service makes choose ask for the service first */
 static void pass_admit(struct lb_pipeline *pl, struct lb_burst *b)
@@ -90,7 +81,7 @@ static void pass_admit(struct lb_pipeline *pl, struct lb_burst *b)
 		lb_parse(p);
 		if (unlikely(!find_iface(st, p)))
 			continue;
-		if (unlikely(p->kind != LB_PKT_FLOW) && !admit_other(st, p))
+		if (unlikely(p->kind != LB_PKT_FLOW) && !admit_other(pl, p))
 			continue;
 		p->hash = lb_conn_hash(st->conn_table, &p->key);
 		if (likely(st->n_stateless == 0))
@@ -156,7 +147,8 @@ static void look_up(const struct lb_steer *st, struct lb_burst *b, uint32_t chos
  * May end packets with  PUNT, HAND_OVER, drop_no_connection, drop_no_server, drop_table_full,
  *                       drop_nat_exhausted, drop_family_mismatch, drop_next_hop_full,
  *                       drop_not_on_link, drop_icmp_no_connection, drop_icmp_malformed,
- *                       drop_hand_over_again; TX of a reset or ICMP error
+ *                       drop_hand_over_again; HOLD and drop_fragment_tiny, _overlap, _full
+ *                       of fragments; TX of a reset or ICMP error
  * Prefetches            second buckets; the lines of services and servers and the next hops of
  *                       known connections */
 static void pass_choose(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now_ms)
@@ -179,6 +171,8 @@ static void pass_choose(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now
 			p->conn = lb_conn_lookup(st->conn_table, &p->key, p->hash);
 		if (likely(p->kind == LB_PKT_FLOW))
 			lb_choose_flow(pl, p, now_ms);
+		else if (p->kind == LB_PKT_FRAGMENT)
+			lb_choose_fragment(pl, p, now_ms);
 		else
 			lb_choose_icmp_error(st, p);
 		keep_if_live(b, &n_live, b->live[i]);
@@ -209,6 +203,17 @@ static void rewrite_error(struct lb_pkt *p)
 	struct lb_addr end = lb_key_src(&p->key), src = lb_outer_src(p);
 
 	lb_rewrite_icmp_error(p, lb_addr_equal(&src, &end) ? &new_src : &src, &new_dst, &quote);
+}
+
+/* One hop on for what is no whole TCP or UDP packet; false: it has none left. */
+static bool rewrite_other(struct lb_pkt *p)
+{
+	if (p->kind == LB_PKT_FRAGMENT)
+		return lb_rewrite_fragment(p);
+	if (!lb_rewrite_ttl(p))
+		return false;
+	rewrite_error(p);
+	return true;
 }
 
 /* The tunnel that this packet takes, if it takes one. */
@@ -261,11 +266,8 @@ static bool write_out(struct lb_pipeline *pl, struct lb_pkt *p, uint8_t out_ifac
 	}
 	if (lb_forwarding_is_one_way(p->forwarding))
 		return true;
-	if (likely(p->kind == LB_PKT_FLOW ? lb_rewrite_flow(p) : lb_rewrite_ttl(p))) {
-		if (unlikely(p->kind != LB_PKT_FLOW))
-			rewrite_error(p);
+	if (likely(p->kind == LB_PKT_FLOW ? lb_rewrite_flow(p) : rewrite_other(p)))
 		return true;
-	}
 	lb_refuse(pl, p, LB_COUNT_drop_ttl_expired, &pl->steer.services[p->service]->vip,
 		  LB_ICMP_TTL_EXCEEDED, now_ms);
 	return false;

@@ -21,6 +21,7 @@
 #include "lb/explain.h"
 #include "packet/packet.h"
 #include "steer/conn_table.h"
+#include "steer/fragment_table.h"
 #include "steer/next_hop.h"
 #include "steer/persist_table.h"
 #include "steer/rss_map.h"
@@ -53,6 +54,20 @@ void lb_pipeline_apply(struct lb_pipeline *pl, const struct lb_cmd *cmd);
 /* Between bursts: ages connections, refreshes their records; a bounded number of buckets per
  * call, so that the whole table is visited about every 4 s. */
 void lb_pipeline_age(struct lb_pipeline *pl, uint64_t now_ms);
+
+/* A fragment that waits for its first one ends with LB_VERDICT_HOLD. Its bytes, unchanged, stay
+ * with the caller under `held_slot` (below LB_HELD_MAX) together with port and is_handed, until
+ * this gives the slot back. To be called after bursts and ageing until it gives nothing: what is
+ * not taken back leaves no room for others. Slots come in the order of holding. */
+struct lb_held_back {
+	uint16_t slot;
+	bool is_ended; /* as a drop, already counted; otherwise it is to be run again */
+};
+uint32_t lb_pipeline_take_back(struct lb_pipeline *pl, struct lb_held_back *out, uint32_t max);
+
+/* lb_pipeline_run for a burst of packets that were taken back, all of it and nothing else: they
+ * have been counted as received, and are held no longer. Some may have to wait anew. */
+void lb_pipeline_run_again(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now_ms);
 
 /* Next hops needed and unresolved since the last call, each once; writes at most `max` ids. */
 uint32_t lb_pipeline_take_unresolved(struct lb_pipeline *pl, uint32_t *ids, uint32_t max);

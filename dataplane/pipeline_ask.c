@@ -6,6 +6,7 @@
 void lb_pipeline_age(struct lb_pipeline *pl, uint64_t now_ms)
 {
 	lb_conn_age(&pl->steer, now_ms, LB_AGE_BUCKETS_MAX);
+	lb_fragment_age(pl->fragments, now_ms);
 }
 
 uint32_t lb_pipeline_take_unresolved(struct lb_pipeline *pl, uint32_t *ids, uint32_t max)

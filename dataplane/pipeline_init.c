@@ -27,6 +27,7 @@ struct parts {
 	void *nat_addr_set;
 	void *next_hops;
 	struct lb_owner_map *owners;
+	void *fragments;
 };
 
 /* A connection takes two entries; either family may need them all. */
@@ -44,6 +45,7 @@ static void lay_out(struct arena *a, const struct lb_pipeline_params *params, st
 	parts->nat_addr_set = take(a, lb_nat_addr_set_bytes());
 	parts->next_hops = take(a, lb_next_hops_bytes());
 	parts->owners = params->n_workers > 1 ? take(a, sizeof(*parts->owners)) : NULL;
+	parts->fragments = take(a, lb_fragment_table_bytes());
 	st->services = take(a, LB_SERVICES_MAX * sizeof(*st->services));
 	st->schedule = take(a, LB_SERVICES_MAX * sizeof(*st->schedule));
 	st->reals = take(a, LB_REALS_MAX * sizeof(*st->reals));
@@ -116,6 +118,8 @@ int lb_pipeline_init(void *mem, const struct lb_pipeline_params *params, struct 
 	parts.pl->steer = st;
 	parts.pl->steer.counters = parts.pl->counters;
 	parts.pl->unplaced = take_unplaced(&a);
+	lb_fragment_table_init(parts.fragments, params->seed, params->worker, params->n_workers,
+			       &parts.pl->fragments);
 	lb_token_bucket_init(&parts.pl->replies, LB_REPLIES_PER_S, LB_REPLIES_BURST);
 	*out = parts.pl;
 	return 0;

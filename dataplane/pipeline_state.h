@@ -27,6 +27,7 @@
 struct lb_pipeline {
 	struct lb_steer steer;
 	struct lb_token_bucket replies;
+	struct lb_fragment_table *fragments;
 	uint32_t unresolved[LB_UNRESOLVED_MAX];
 	uint32_t n_unresolved;
 	lb_pipeline_observer on_pass;
@@ -136,5 +137,9 @@ void lb_send_by_table(const struct lb_steer *st, struct lb_pkt *p, uint32_t slot
 
 /* A TCP connection that is opened so. */
 void lb_count_stateless(struct lb_steer *st, const struct lb_pkt *p);
+
+/* pipeline_fragment.c: the same two passes for one fragment. False: it has ended. */
+bool lb_admit_fragment(struct lb_pipeline *pl, struct lb_pkt *p);
+void lb_choose_fragment(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms);
 
 #endif

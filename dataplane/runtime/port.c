@@ -1,5 +1,6 @@
 #include "runtime/port.h"
 #include "runtime/xsk_netdev.h"
+#include "steer/fragment_table.h"
 #include "steer/rss_map.h"
 #include "steer/seeded_hash.h"
 
@@ -45,7 +46,7 @@ static int complain(const struct lb_port *port, int code, const char *what, stru
 
 static uint32_t pool_size(const struct lb_port *port, uint32_t n_workers)
 {
-	uint32_t per_worker = POOL_CACHE + POOL_CACHE / 2 + 2 * LB_BURST_MAX;
+	uint32_t per_worker = POOL_CACHE + POOL_CACHE / 2 + 2 * LB_BURST_MAX + LB_HELD_MAX;
 	uint32_t queues = port->kind == LB_PORT_AF_XDP ? port->n_ethdevs_wanted * 3 * XSK_DESCS
 						       : n_workers * 2 * RING_DESCS;
 

@@ -125,6 +125,9 @@ static void commit(struct lb_worker *w)
 		case LB_VERDICT_PUNT:
 			punt(w, p);
 			break;
+		case LB_VERDICT_HOLD:
+			w->held[p->held_slot] = (struct lb_held){m, p->port, p->is_handed};
+			continue;
 		default:
 			assert(p->verdict == LB_VERDICT_DROP);
 		}
@@ -189,6 +192,32 @@ static uint32_t serve_hand_in(struct lb_worker *w, struct lb_spsc_ring *ring)
 	return n;
 }
 
+/* Fragments that have waited: their first one is there, or they have ended. What runs again is only
+ * later fragments, which release nobody, so this comes to an end. */
+static void serve_held(struct lb_worker *w)
+{
+	struct lb_held_back back[LB_BURST_MAX];
+	uint32_t n;
+
+	while ((n = lb_pipeline_take_back(w->pipeline, back, LB_BURST_MAX)) != 0) {
+		w->burst.n = 0;
+		for (uint32_t i = 0; i < n; i++) {
+			const struct lb_held *held = &w->held[back[i].slot];
+			struct lb_pkt *p = &w->burst.pkt[w->burst.n];
+
+			if (back[i].is_ended) {
+				w->done[w->n_done++] = held->mbuf;
+				continue;
+			}
+			lb_view_make(held->mbuf, held->port, p);
+			p->is_handed = held->is_handed;
+			w->mbufs[w->burst.n++] = held->mbuf;
+		}
+		lb_pipeline_run_again(w->pipeline, &w->burst, w->now_ms);
+		commit(w);
+	}
+}
+
 static uint32_t serve(struct lb_worker *w)
 {
 	uint32_t work = 0;
@@ -201,6 +230,7 @@ static uint32_t serve(struct lb_worker *w)
 	for (uint32_t i = 0; i < w->n_workers; i++)
 		if (w->hand_in[i] != NULL)
 			work += serve_hand_in(w, w->hand_in[i]);
+	serve_held(w);
 	return work;
 }
 

@@ -8,6 +8,7 @@
  * Memory   caller's, zeroed
  * Limits   LB_BURST_MAX packets a burst; a full transmit queue, punt or hand-over ring is a
  *          counted drop;
+ *          LB_HELD_MAX buffers of fragments that wait (steer/fragment_table.h);
  *          a worker without a transmit queue on a port sends through one that has one;
  *          an idle worker sleeps at most 1 ms; no queue is polled before the first generation is
  *          acknowledged
@@ -35,6 +36,13 @@ struct lb_handed {
 	struct rte_mbuf *mbuf;
 	uint32_t port; /* where it came in; finished: where it leaves */
 	uint32_t is_finished;
+};
+
+/* A fragment that waits for its first one. */
+struct lb_held {
+	struct rte_mbuf *mbuf;
+	uint8_t port; /* where it came in */
+	bool is_handed;
 };
 
 #define LB_WORKER_QUEUES_MAX (LB_IFACES_MAX * LB_PORT_QUEUES_MAX)
@@ -80,6 +88,7 @@ struct lb_worker {
 	struct lb_worker_queue queues[LB_WORKER_QUEUES_MAX];
 	struct lb_burst burst;
 	struct rte_mbuf *mbufs[LB_BURST_MAX]; /* of the burst's packets, same index */
+	struct lb_held held[LB_HELD_MAX];     /* by the pipeline's slots */
 	uint32_t n_done;
 	struct rte_mbuf *done[LB_BURST_MAX]; /* to be freed */
 	uint16_t n_tx[LB_IFACES_MAX];

@@ -16,7 +16,7 @@ enum lb_verdict {
 	LB_VERDICT_TX,        /* leave by `out_port`, as a frame of `out_iface` */
 	LB_VERDICT_PUNT,      /* not ours: to the kernel */
 	LB_VERDICT_HAND_OVER, /* to worker `owner` */
-	LB_VERDICT_HOLD,      /* a fragment that waits; the holder has the bytes now */
+	LB_VERDICT_HOLD,      /* a fragment that waits: the caller keeps the bytes */
 	LB_VERDICT_DROP,      /* counted under `drop_reason` */
 	LB_VERDICT_N,
 };

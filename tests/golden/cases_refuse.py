@@ -1,10 +1,10 @@
 """Cases about packets that are not forwarded: why, and what answers them."""
-from frames import (BALLAST_MAC, EXPIRED, FAMILIES, GATEWAY_MAC, NAT_ADDRESS, NETWORK, UNREACHABLE,
+from frames import (BALLAST_MAC, EXPIRED, FAMILIES, GATEWAY_MAC, NETWORK, UNREACHABLE,
                     VIP, Flow, client, configuration, frame, icmp_answer, packet, real, reset_of,
                     server, service, transport, vip_source)
 from scapy.layers.inet import ICMP, IP
 from scapy.layers.inet6 import (ICMPv6EchoRequest, ICMPv6MLReport, ICMPv6ND_NS, IPv6,
-                                IPv6ExtHdrFragment, IPv6ExtHdrRouting)
+                                IPv6ExtHdrRouting)
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Raw, raw
 from statement import Case
@@ -152,41 +152,6 @@ def table_full():
     return case
 
 
-def fragments_of(whole, family):
-    """Two parts of an IP packet."""
-    if family == 4:
-        first, last = IP(raw(whole)), IP(raw(whole))
-        body = raw(whole.payload)
-        for part, chunk, offset in ((first, body[:16], 0), (last, body[16:], 2)):
-            part.remove_payload()
-            part.flags, part.frag = ('MF' if offset == 0 else 0), offset
-            del part.len, part.chksum
-            part.add_payload(Raw(chunk))
-        return first, last
-    body, head = raw(whole.payload), {'src': whole.src, 'dst': whole.dst}
-    return tuple(IPv6(**head) / IPv6ExtHdrFragment(nh=whole.nh, offset=offset, m=m, id=9) /
-                 Raw(chunk) for offset, m, chunk in ((0, 1, body[:16]), (2, 0, body[16:])))
-
-
-def fragments():
-    """Fragments to services and NAT sources are dropped by name, others are the kernel's."""
-    case = Case('36-fragments', configuration('fragments', [
-        service('web', family, [80], [server(1, family)], nat_source='lan') for family in FAMILIES],
-        nat_sources=[{'name': 'lan', 'addresses': [NAT_ADDRESS[f] for f in FAMILIES]}]))
-    for family in FAMILIES:
-        who = client(1, family)
-        for dst in (VIP[family], NAT_ADDRESS[family], NETWORK[family] + '2'):
-            for proto in ('tcp', 'udp'):
-                whole = packet(who.address, dst, transport(proto, who.port, 80, bytes(32)))
-                for part in fragments_of(whole.__class__(raw(whole)), family):
-                    got = frame(who.mac, BALLAST_MAC, part)
-                    if dst == NETWORK[family] + '2':
-                        case.punted(got)
-                    else:
-                        case.dropped(got, 'drop_fragment')
-    return case
-
-
 def punted():
     """What is not ours belongs to the kernel, untouched."""
     case = Case('37-punt', configuration('what the kernel gets', [
@@ -225,5 +190,4 @@ def punted():
     return case
 
 
-CASES = [no_server_drop, no_server_reject, unresolved, ttl, no_connection, table_full, fragments,
-         punted]
+CASES = [no_server_drop, no_server_reject, unresolved, ttl, no_connection, table_full, punted]

@@ -97,6 +97,22 @@ class Case:
         self._take(frame)
         self.counts[reason] += 1
 
+    def held(self, frame):
+        """It waits; what becomes of it is stated when it does."""
+        self._take(frame)
+        self.counts['held'] += 1
+
+    def released(self, after):
+        """One that was held leaves, behind the frame stated last."""
+        self.out.append(bytes(after))
+        self.counts['held'] -= 1
+        self.counts['tx'] += 1
+
+    def ended(self, reason):
+        """One that was held is dropped."""
+        self.counts['held'] -= 1
+        self.counts[reason] += 1
+
     def punted(self, frame):
         self._take(frame)
         self.counts['punted'] += 1

@@ -25,8 +25,12 @@ void team_open(struct team *t, uint32_t n, uint64_t seed);
 void team_open_with_rss(struct team *t, uint32_t n, uint64_t seed, const struct lb_rss_map *rss);
 void team_close(struct team *t);
 
-/* The frame arrives at worker `at` and goes where it has to, as it came; returns who ended it. */
+/* The frame arrives at worker `at` and goes where it has to, as it came; returns who ended it or
+ * keeps it. A fragment may go by the worker where those of its packet meet. */
 struct world *team_send(struct team *t, uint32_t at, struct frame *f);
+
+/* Like world_settle, for all; what is handed over goes there at once. */
+uint32_t team_settle(struct team *t, struct frame *sent, uint32_t max);
 
 uint64_t team_count(const struct team *t, enum lb_counter counter);
 

@@ -115,6 +115,8 @@ void world_open(struct world *w, const struct world_options *options)
 
 void world_close(struct world *w)
 {
+	for (uint32_t i = 0; i < LB_HELD_MAX; i++)
+		free(w->held[i]);
 	munmap(w->pipeline_mem, w->pipeline_bytes);
 	if (w->persist_mem != NULL)
 		munmap(w->persist_mem, w->persist_bytes);
@@ -268,29 +270,95 @@ static void judge(const struct world *w, const struct lb_pkt *p, bool was_sound)
 		give_up("world: sent a frame that is wrong: %s", complaint);
 }
 
-void world_send_burst(struct world *w, struct frame *frames, uint32_t n)
+static void keep(struct world *w, const struct lb_pkt *p, const struct frame *f)
+{
+	struct world_held *held = malloc(sizeof(*held));
+
+	if (held == NULL || p->held_slot >= LB_HELD_MAX || w->held[p->held_slot] != NULL)
+		give_up("world: slot %u cannot hold a fragment", p->held_slot);
+	held->frame = *f;
+	held->is_handed = p->is_handed;
+	w->held[p->held_slot] = held;
+}
+
+/* Views over `frames` are in the burst; `is_again`: these have waited. */
+static void run(struct world *w, struct frame *frames, uint32_t n, bool is_again)
 {
 	bool was_sound[LB_BURST_MAX];
 
-	if (n > LB_BURST_MAX)
-		give_up("world: burst of %u", n);
-	for (uint32_t i = 0; i < n; i++) {
-		w->burst.pkt[i] = frame_view(&frames[i]);
-		w->burst.pkt[i].is_handed = w->is_handed;
+	for (uint32_t i = 0; i < n; i++)
 		was_sound[i] = frame_verify(w->burst.pkt[i].data, w->burst.pkt[i].len) == NULL;
-	}
 	w->burst.n = n;
-	lb_pipeline_run(w->pl, &w->burst, w->now_ms);
-	if (w->is_handed) {
+	if (is_again)
+		lb_pipeline_run_again(w->pl, &w->burst, w->now_ms);
+	else
+		lb_pipeline_run(w->pl, &w->burst, w->now_ms);
+	if (w->is_handed && !is_again) {
 		lb_pipeline_count(w->pl, LB_COUNT_rx, -(uint64_t)n);
 		lb_pipeline_count(w->pl, LB_COUNT_handed_in, n);
 	}
 	for (uint32_t i = 0; i < n; i++) {
 		judge(w, &w->burst.pkt[i], was_sound[i]);
 		take_back(&frames[i], &w->burst.pkt[i]);
+		if (w->burst.pkt[i].verdict == LB_VERDICT_HOLD)
+			keep(w, &w->burst.pkt[i], &frames[i]);
 	}
 	if (n != 0)
 		w->last = w->burst.pkt[n - 1];
+}
+
+void world_send_burst(struct world *w, struct frame *frames, uint32_t n)
+{
+	if (n > LB_BURST_MAX)
+		give_up("world: burst of %u", n);
+	for (uint32_t i = 0; i < n; i++) {
+		w->burst.pkt[i] = frame_view(&frames[i]);
+		w->burst.pkt[i].is_handed = w->is_handed;
+	}
+	run(w, frames, n, false);
+}
+
+uint32_t world_take_back(struct world *w, struct frame frames[LB_BURST_MAX], bool *is_more)
+{
+	struct lb_held_back back[LB_BURST_MAX];
+	uint32_t n = lb_pipeline_take_back(w->pl, back, LB_BURST_MAX), n_again = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct world_held *held = w->held[back[i].slot];
+
+		if (held == NULL)
+			give_up("world: slot %u has been given back twice", back[i].slot);
+		w->held[back[i].slot] = NULL;
+		if (!back[i].is_ended) {
+			frames[n_again] = held->frame;
+			w->burst.pkt[n_again] = frame_view(&frames[n_again]);
+			w->burst.pkt[n_again++].is_handed = held->is_handed;
+		}
+		free(held);
+	}
+	*is_more = n != 0;
+	run(w, frames, n_again, true);
+	return n_again;
+}
+
+uint32_t world_settle(struct world *w, struct frame *sent, uint32_t max)
+{
+	struct frame frames[LB_BURST_MAX];
+	uint32_t n_sent = 0;
+	bool is_more;
+
+	do {
+		uint32_t n = world_take_back(w, frames, &is_more);
+
+		for (uint32_t i = 0; i < n; i++) {
+			if (w->burst.pkt[i].verdict != LB_VERDICT_TX)
+				continue;
+			if (n_sent < max)
+				sent[n_sent] = frames[i];
+			n_sent++;
+		}
+	} while (is_more);
+	return n_sent;
 }
 
 enum lb_verdict world_send(struct world *w, struct frame *f)
@@ -307,6 +375,8 @@ void world_pass_time(struct world *w, uint64_t ms, uint64_t step_ms)
 		ms -= step;
 		w->now_ms += step;
 		lb_pipeline_age(w->pl, w->now_ms);
+		if (world_settle(w, NULL, 0) != 0)
+			give_up("world: a fragment was sent because time passed");
 	}
 	if (world_imbalance(w)[0] != '\0')
 		give_up("world: after ageing: %s", world_imbalance(w));

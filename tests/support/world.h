@@ -37,6 +37,11 @@ struct world_options {
 	const struct lb_rss_map *rss;     /* NULL: no card that hashes */
 };
 
+struct world_held {
+	struct frame frame;
+	bool is_handed;
+};
+
 struct world {
 	struct lb_pipeline *pl;
 	struct lb_persist_table *persist;
@@ -53,6 +58,7 @@ struct world {
 	struct lb_route_table *routes;
 	struct lb_burst burst;
 	struct lb_pkt last; /* the last packet's view, after the run */
+	struct world_held *held[LB_HELD_MAX]; /* fragments that wait, by slot */
 };
 
 void world_open(struct world *w, const struct world_options *options);
@@ -94,7 +100,17 @@ enum lb_verdict world_send(struct world *w, struct frame *f);
 /* Runs up to LB_BURST_MAX frames as one burst. */
 void world_send_burst(struct world *w, struct frame *frames, uint32_t n);
 
-/* Time passes: `ms` in steps of at most `step_ms`, ageing after each. */
+/* Takes back fragments that have waited; those that have ended are gone, the others run again at
+ * once, as one burst, and are in `frames` and w->burst afterwards. Returns how many; false in
+ * *is_more: nobody else has waited enough. */
+uint32_t world_take_back(struct world *w, struct frame frames[LB_BURST_MAX], bool *is_more);
+
+/* Takes back until nobody has waited enough; returns how many frames were sent, at most `max` of
+ * them in `sent`. */
+uint32_t world_settle(struct world *w, struct frame *sent, uint32_t max);
+
+/* Time passes: `ms` in steps of at most `step_ms`, ageing after each. Who has waited in vain is
+ * taken back; nobody else may wait to be. */
 void world_pass_time(struct world *w, uint64_t ms, uint64_t step_ms);
 
 uint64_t world_count(const struct world *w, enum lb_counter counter);

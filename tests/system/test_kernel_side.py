@@ -77,19 +77,15 @@ def check_no_server(client, ballast, family, checks):
 
 
 def check_fragments(client, ballast, family, checks):
-    """Two fragments a datagram; to a service they are dropped, by name."""
-    checks.check(f'{family}: a datagram in one piece is answered',
-                 ask_udp(client, VIP[family], UDP_PORT, b'x' * 1000).endswith(b'x' * 1000))
-    before = ballast.counters()['drop_fragment']
-    with client.inside(), contextlib.closing(socket.socket(
-            socket.AF_INET6 if family == 'ipv6' else socket.AF_INET, socket.SOCK_DGRAM)) as sock:
-        sock.connect((VIP[family], UDP_PORT))
-        sock.send(b'x' * 2000)
-        wait_for('both fragments came', lambda: ballast.counters()['drop_fragment'] >= before + 2)
-        sock.settimeout(30)
-        sock.send(b'small')
-        checks.check(f'{family}: fragments are dropped by name, what follows is served',
-                     sock.recv(2000).endswith(b'small'), ballast.counters()['drop_fragment'])
+    """Parts of a datagram to a service follow the first one; those to a port of the kernel's are the
+    kernel's."""
+    checks.check(f'{family}: a datagram in parts is answered',
+                 ask_udp(client, VIP[family], UDP_PORT, b'x' * 3000).endswith(b'x' * 3000))
+    before = ballast.counters()['punted']
+    checks.raises(f'{family}: a datagram in parts to no service is answered by the kernel',
+                  ConnectionRefusedError,
+                  lambda: ask_udp(client, VIP[family], UDP_PORT + 1, b'x' * 3000))
+    checks.check(f'{family}: it had all parts', ballast.counters()['punted'] >= before + 3)
 
 
 def serve_own_port(host):

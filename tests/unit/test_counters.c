@@ -6,7 +6,7 @@
 Test(counters, every_counter_has_a_name_a_sentence_and_its_place)
 {
 	cr_expect_str_eq(lb_counter_info[LB_COUNT_rx].name, "rx");
-	cr_expect_str_eq(lb_counter_info[LB_COUNT_drop_fragment].name, "drop_fragment");
+	cr_expect_str_eq(lb_counter_info[LB_COUNT_drop_no_server].name, "drop_no_server");
 	for (uint32_t i = 0; i < LB_COUNTER_N; i++) {
 		const struct lb_counter_info *info = &lb_counter_info[i];
 

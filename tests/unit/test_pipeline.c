@@ -344,37 +344,6 @@ Test(pipeline, what_is_not_ours_goes_to_the_kernel)
 	world_close(&w);
 }
 
-Test(pipeline, fragments_are_dropped_at_our_addresses_only)
-{
-	static const struct {
-		const char *name, *dst;
-		enum lb_verdict verdict;
-	} cases[] = {
-		{"virtual service", WORLD_VIP, LB_VERDICT_DROP},
-		{"NAT source", "192.0.2.11", LB_VERDICT_DROP},
-		{"somebody else", "192.0.2.99", LB_VERDICT_PUNT},
-	};
-	struct lb_nat_source other = {.first_port = 20000, .last_port = 20009, .n_v4 = 1};
-	struct frame f;
-	struct world w;
-
-	open_mode(&w, &MODES[0]);
-	lb_addr_parse("192.0.2.11", &other.v4[0].addr);
-	other.v4[0].id = 3;
-	world_command(&w, LB_CMD_NAT_SOURCE, 1, &other, 0);
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		frame_eth(&f);
-		frame_ipv4(&f, CLIENT, cases[i].dst);
-		frame_ipv4_fragment(&f, 0, true);
-		frame_udp(&f, 40000, 80);
-		frame_fill(&f, 64);
-		frame_finish(&f);
-		cr_expect_eq(world_send(&w, &f), cases[i].verdict, "case %s", cases[i].name);
-	}
-	cr_expect_eq(world_count(&w, LB_COUNT_drop_fragment), 2);
-	world_close(&w);
-}
-
 Test(pipeline, replies_follow_a_client_that_moves_to_another_link_address)
 {
 	static const uint8_t moved[6] = {2, 0, 0, 0, 9, 9};

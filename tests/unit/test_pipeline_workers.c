@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "parts.h"
 #include "random.h"
 #include "team.h"
 
@@ -54,8 +55,9 @@ struct story {
 	struct team team;
 	uint8_t epoch[2][SLOTS];
 	bool is_gone[2][SLOTS];
-	uint32_t n_handed, n_sent, n_translated;
+	uint32_t n_handed, n_sent, n_translated, n_joined, n_held;
 	struct flow flows[2][SLOTS][CLIENTS][PORTS_PER_CLIENT];
+	uint32_t id; /* of the last packet in parts */
 	uint32_t server_of[2][2][CLIENTS]; /* by side and family: the group's, plus 1 */
 };
 
@@ -223,6 +225,116 @@ static void server_answers(struct story *s)
 	flow->side[1].to_client = f[1];
 }
 
+/* Parts in any order, each at any worker; sometimes without the first. What leaves of both sides,
+ * put together. False: not all of it has left. */
+static bool send_parts(struct story *s, const struct frame whole[2], struct frame joined[2])
+{
+	uint32_t id = ++s->id, size = 64 + 8 * below(s, 10), n = 0, n_sent[2] = {0}, n_lost;
+	struct frame parts[2][PARTS_MAX], sent[2][PARTS_MAX];
+
+	for (uint32_t side = 0; side < 2; side++)
+		n = parts_cut(&whole[side], id, size, parts[side]);
+	n_lost = below(s, 10) == 0;
+	for (uint32_t left = n; left > n_lost; left--) {
+		uint32_t i = n_lost + below(s, left - n_lost);
+		enum lb_verdict verdict = send_both(s, &parts[0][i], &parts[1][i], "part");
+
+		s->n_held += verdict == LB_VERDICT_HOLD;
+		for (uint32_t side = 0; side < 2; side++) {
+			if (verdict == LB_VERDICT_TX)
+				sent[side][n_sent[side]++] = parts[side][i];
+			parts[side][i] = parts[side][left - 1];
+		}
+		n_sent[0] += world_settle(&s->one, &sent[0][n_sent[0]], PARTS_MAX - n_sent[0]);
+		n_sent[1] += team_settle(&s->team, &sent[1][n_sent[1]], PARTS_MAX - n_sent[1]);
+		cr_assert_eq(n_sent[0], n_sent[1], "parts sent");
+	}
+	if (n_sent[0] != n)
+		return false;
+	for (uint32_t side = 0; side < 2; side++) {
+		const char *complaint = parts_join(sent[side], n, &joined[side]);
+
+		cr_assert_null(complaint, "%s", complaint);
+		if (!joined[side].is_v6) {
+			/* Each side gives names of its own. */
+			frame_put16(&joined[side], joined[side].l3_off + 4, 0);
+			frame_finish(&joined[side]);
+		}
+	}
+	s->n_joined++;
+	return true;
+}
+
+static void fill_whole(struct story *s, struct frame *f, uint32_t slot,
+		       const struct world_fields *ends)
+{
+	frame_eth(f);
+	if (strchr(ends->src, ':') != NULL)
+		frame_ipv6(f, ends->src, ends->dst);
+	else
+		frame_ipv4(f, ends->src, ends->dst);
+	if (SERVICES[slot].protocol == IPPROTO_TCP)
+		frame_tcp(f, ends->sport, ends->dport, ACK);
+	else
+		frame_udp(f, ends->sport, ends->dport);
+	frame_fill(f, 150 + below(s, 300));
+	frame_finish(f);
+}
+
+static void client_sends_parts(struct story *s)
+{
+	uint64_t n_conns = world_count(&s->one, LB_COUNT_conn_created);
+	struct world_fields ends = {0};
+	struct frame whole[2], joined[2];
+	uint32_t slot, who, port;
+	struct flow *flow;
+	bool is_v6, is_new;
+
+	flow = any_flow(s, &is_v6, &slot, &who, &port);
+	snprintf(ends.src, sizeof(ends.src), is_v6 ? "2001:db8:1::%u" : "198.51.100.%u", 1 + who);
+	snprintf(ends.dst, sizeof(ends.dst), "%s", is_v6 ? WORLD_VIP6 : WORLD_VIP);
+	ends.sport = (uint16_t)(40000 + port);
+	ends.dport = SERVICES[slot].port;
+	fill_whole(s, &whole[0], slot, &ends);
+	*frame_at(&whole[0], 11) = (uint8_t)(2 + who);
+	whole[1] = whole[0];
+	if (!send_parts(s, whole, joined))
+		return;
+	is_new = world_count(&s->one, LB_COUNT_conn_created) != n_conns;
+	for (uint32_t side = 0; side < 2; side++) {
+		struct frame *before = &flow->side[side].to_server;
+
+		check_choice(s, side, slot, who, is_new ? NULL : before, &joined[side]);
+		*before = joined[side];
+	}
+}
+
+static void server_sends_parts(struct story *s)
+{
+	struct frame whole[2], joined[2];
+	uint32_t slot, who, port;
+	struct flow *flow;
+	bool is_v6;
+
+	flow = any_flow(s, &is_v6, &slot, &who, &port);
+	if (flow->side[0].to_server.len == 0)
+		return;
+	for (uint32_t side = 0; side < 2; side++) {
+		struct world_fields in = world_fields(&flow->side[side].to_server), out = in;
+		uint64_t state = s->r.state; /* the same bytes */
+
+		memcpy(out.src, in.dst, sizeof(out.src));
+		memcpy(out.dst, in.src, sizeof(out.dst));
+		out.sport = in.dport;
+		out.dport = in.sport;
+		fill_whole(s, &whole[side], slot, &out);
+		if (side == 0)
+			s->r.state = state;
+	}
+	if (send_parts(s, whole, joined))
+		cr_assert(is_same(&joined[0], &joined[1]), "the client sees no difference");
+}
+
 /* About what was sent to the server, or to the client; from a router on the way. */
 static void router_complains(struct story *s)
 {
@@ -290,10 +402,14 @@ static void tell_phase(struct story *s)
 	for (uint32_t step = 0; step < STEPS; step++) {
 		uint32_t what = below(s, 100);
 
-		if (what < 50)
+		if (what < 40)
 			client_sends(s);
-		else if (what < 85)
+		else if (what < 50)
+			client_sends_parts(s);
+		else if (what < 75)
 			server_answers(s);
+		else if (what < 85)
+			server_sends_parts(s);
 		else if (what < 98)
 			router_complains(s);
 		else
@@ -326,13 +442,16 @@ static void compare_totals(const struct story *s)
 static void end_phase(struct story *s)
 {
 	static const enum lb_counter same[] = {LB_COUNT_conn_closed, LB_COUNT_conn_expired,
-					       LB_COUNT_conn_orphaned};
+					       LB_COUNT_conn_orphaned, LB_COUNT_held,
+					       LB_COUNT_drop_fragment_timeout,
+					       LB_COUNT_drop_fragment_overlap};
 
 	let_time_pass(s, 4000000);
 	cr_assert_eq(lb_pipeline_conns(s->one.pl), 0);
 	for (uint32_t i = 0; i < s->team.n; i++)
 		cr_assert_eq(lb_pipeline_conns(s->team.w[i].pl), 0);
 	compare(s, same, sizeof(same) / sizeof(same[0]));
+	cr_expect_eq(world_count(&s->one, LB_COUNT_held), 0);
 }
 
 static void tell(uint32_t n_workers, uint64_t seed)
@@ -357,6 +476,8 @@ static void tell(uint32_t n_workers, uint64_t seed)
 	cr_expect_gt(s.n_sent, 500, "the story is worth telling");
 	cr_expect_gt(s.n_handed, 500);
 	cr_expect_gt(s.n_translated, 20);
+	cr_expect_gt(s.n_held, 200);
+	cr_expect_gt(s.n_joined, 50);
 	team_close(&s.team);
 	world_close(&s.one);
 }
