@@ -19,7 +19,7 @@ class Checks:
     """Counts and prints what held."""
 
     def __init__(self):
-        self.failed, self.done = 0, 0
+        self.failed, self.done, self.proved = 0, 0, set()
 
     def check(self, what, held, seen=''):
         self.done += 1
@@ -46,6 +46,14 @@ class Checks:
             return self.check(what, True, error)
         return self.check(what, False, f'{seen!r} without an error')
 
+    @contextlib.contextmanager
+    def proving(self, cell):
+        """The checks inside prove this cell of docs/proofs.md, if there are any and all hold."""
+        failed, done = self.failed, self.done
+        yield
+        if self.done > done and self.failed == failed:
+            self.proved.add(cell)
+
     def law(self, what, counters):
         """The accounting law over a run's last counters, and that there was a run to count."""
         try:
@@ -56,8 +64,14 @@ class Checks:
             self.check(f'{what}: every packet is accounted for', False, error)
 
 
-def main(run):
-    """Runs run(lab, checks) in a laboratory of its own and ends the program."""
+def cell(forwarding, client, server, protocol, workers):
+    """A cell of docs/proofs.md: families are 4 or 6."""
+    return forwarding, client, server, protocol, workers
+
+
+def main(run, cells=()):
+    """Runs run(lab, checks) in a laboratory of its own and ends the program. `cells`: what
+    docs/proofs.md says that this program proves; each must have been."""
     if os.geteuid() != 0:
         print('skipped: needs root for network namespaces and AF_XDP')
         sys.exit(SKIPPED)
@@ -66,6 +80,10 @@ def main(run):
     checks = Checks()
     with lab_module.Lab() as lab:
         run(lab, checks)
+    if cells:
+        missing = sorted(set(cells) ^ checks.proved)
+        checks.check(f'all {len(cells)} cells of docs/proofs.md are proved', not missing,
+                     missing or '')
     print(f'{checks.done - checks.failed} checks held, {checks.failed} failed')
     sys.exit(1 if checks.failed or not checks.done else 0)
 

@@ -77,6 +77,19 @@ class Installation:
                 suite.service('iperf-udp', net.vip, 'udp', IPERF_PORT, 'all', **spread)]}
 
 
+def proved_by(arrangements, workers):
+    """The cells that check_tcp and check_udp prove for (forwarding, arms) of both families."""
+    return {suite.cell(forwarding, family, family, protocol, workers)
+            for forwarding, _ in arrangements for family in (4, 6) for protocol in ('tcp', 'udp')}
+
+
+def check_cells(inst, checks, workers):
+    family = int(inst.net.family[-1])
+    for protocol, check in (('tcp', check_tcp), ('udp', check_udp)):
+        with checks.proving(suite.cell(inst.net.forwarding, family, family, protocol, workers)):
+            check(inst, checks)
+
+
 def wanted_source(net, client):
     """The client that a server sees."""
     return net.vip if net.forwarding == 'fullnat' else client
@@ -160,18 +173,22 @@ def check_host(inst, checks):
         checks.check(f'{net.name()}: the kernel forwards for {name}', True)
 
 
+ARRANGEMENTS = (('fullnat', 1), ('nat', 2), ('nat', 1))
+CELLS = proved_by(ARRANGEMENTS, 1)
+
+
 def run(lab, checks):
     number = 0
-    for forwarding, arms in (('fullnat', 1), ('nat', 2), ('nat', 1)):
+    core = max(os.sched_getaffinity(0))
+    for forwarding, arms in ARRANGEMENTS:
         for family in ('ipv4', 'ipv6'):
             number += 1
-            inst = Installation(lab, Network(forwarding, family, arms), f'm{number}')
-            check_tcp(inst, checks)
-            check_udp(inst, checks)
+            inst = Installation(lab, Network(forwarding, family, arms), f'm{number}', [core])
+            check_cells(inst, checks, 1)
             check_iperf(inst, checks)
             check_host(inst, checks)
             checks.law(inst.net.name(), inst.ballast.stop())
 
 
 if __name__ == '__main__':
-    suite.main(run)
+    suite.main(run, CELLS)

@@ -18,6 +18,8 @@ WAYS = [(f'{mode} IPv{client}' + (f' in IPv{server}' if mode != 'dsr' else ''), 
             [('dsr', 4, 4), ('dsr', 6, 6)] +
             [(mode, client, server) for mode in ('ipip', 'gue') for client in (4, 6)
              for server in (4, 6)])]
+CELLS = {suite.cell(mode, client, server, protocol, workers) for _, mode, client, server, _ in WAYS
+         for protocol in ('tcp', 'udp') for workers in (1, 2)}
 N_GETS = 8  # connections, from a port each: with two queues they come to both
 
 
@@ -105,8 +107,9 @@ def check_installation(lab, checks, client, servers, cores):
     wait_for('all servers are up', lambda: all(
         s['status'] == 'up' for s in ballast.get('status')['real_servers']))
     for way in WAYS:
-        check_tcp(checks, what, client, servers, way, len(cores))
-        check_udp(checks, what, client, servers, way, len(cores))
+        for protocol, check in (('tcp', check_tcp), ('udp', check_udp)):
+            with checks.proving(suite.cell(*way[1:4], protocol, len(cores))):
+                check(checks, what, client, servers, way, len(cores))
     check_counters(checks, what, ballast, len(cores))
     checks.law(f'{what} one way', ballast.stop())
     # The next one has its addresses, at another place, and says anew what is too large.
@@ -136,4 +139,5 @@ def run(lab, checks):
     check_installation(lab, checks, client, servers, cores)
 
 
-suite.main(run)
+if __name__ == '__main__':
+    suite.main(run, CELLS)
