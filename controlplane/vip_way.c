@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "control_state.h"
+#include "lb/vlan.h"
 
 /* The address that this host's own sockets have towards the server: the one of which the address
  * is asked, too. */
@@ -64,6 +65,7 @@ bool lb_vip_way_find(void *ctx, const struct lb_probe_spec *spec, struct lb_vip_
 		     struct lb_no_way *none)
 {
 	const struct lb_control *ctl = ctx;
+	const struct lb_cfg_interface *iface;
 	const struct lb_addr *sources;
 	struct lb_next_hop hop;
 	struct lb_link link;
@@ -73,10 +75,14 @@ bool lb_vip_way_find(void *ctx, const struct lb_probe_spec *spec, struct lb_vip_
 		return is_unable("cannot probe: next hop does not resolve", none);
 	if (spec->forwarding == LB_FORWARD_DSR && via_gateway)
 		return is_down("the server is not on the link, where dsr could reach it", none);
-	lb_kernel_path_link(ctl->kernel, hop.iface, &link);
+	iface = &ctl->interfaces[hop.iface];
+	lb_kernel_path_link(ctl->kernel, iface->port, &link);
 	if (link.ifindex == 0)
 		return is_unable("cannot probe: the interface has no netdev", none);
-	sources = ctl->interfaces[hop.iface].tunnel_source;
+	/* The kernel takes one tag off what it receives, and gives us the packet behind it. */
+	if (lb_vlan_n(iface->tags) > 1 || lb_vlan_ethertype(iface->tags) == 0x9100)
+		return is_unable("cannot probe: not through two VLAN tags or 0x9100", none);
+	sources = iface->tunnel_source;
 	*out = (struct lb_vip_way){
 		.packet = {.vip = spec->vip,
 			   .source = source_of(spec, sources),
@@ -85,6 +91,7 @@ bool lb_vip_way_find(void *ctx, const struct lb_probe_spec *spec, struct lb_vip_
 			   .gue_port = spec->gue_port,
 			   .forwarding = spec->forwarding},
 		.ifindex = link.ifindex,
+		.tag = iface->tags,
 	};
 	memcpy(out->mac, hop.mac, sizeof(out->mac));
 	if (lb_forwarding_is_tunnel(spec->forwarding) &&

@@ -25,7 +25,8 @@
 /* What is asked, and the way there: by frames to a next hop's link-layer address. */
 struct lb_vip_way {
 	struct lb_probe_way packet;
-	uint32_t ifindex;
+	uint32_t ifindex; /* of the port's netdev */
+	uint32_t tag;     /* of its frames, lb/vlan.h: none, 0x8100 or 0x88a8 */
 	uint8_t mac[6];
 };
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lb/service.h"
+#include "lb/vlan.h"
 
 #define NUMBER_LAST (LB_VIP_NUMBER_FIRST + LB_VIP_NUMBERS - 1)
 #define ANSWER_MAX 256u /* no answer to a probe is longer */
@@ -148,6 +149,20 @@ void lb_vip_probes_destroy(struct lb_vip_probes *v)
 	free(v);
 }
 
+/* The kernel writes a frame's addresses and its type. Behind a tag's type stand its id and the next
+ * type. Returns the bytes written. */
+static size_t write_tag(uint32_t tag, rte_be16_t *type, uint8_t out[LB_VLAN_TAG_BYTES])
+{
+	rte_be16_t id_be = rte_cpu_to_be_16((uint16_t)(tag & LB_VLAN_ID_MASK));
+
+	if (tag == 0)
+		return 0;
+	memcpy(out, &id_be, sizeof(id_be));
+	memcpy(out + sizeof(id_be), type, sizeof(*type));
+	*type = rte_cpu_to_be_16(lb_vlan_ethertype(tag));
+	return LB_VLAN_TAG_BYTES;
+}
+
 static int send_packet(const struct vip_socket *sock, const struct lb_vip_question *q,
 		       enum lb_probe_packet_type type)
 {
@@ -158,9 +173,10 @@ static int send_packet(const struct vip_socket *sock, const struct lb_vip_questi
 				 .sll_protocol = ethertype(is_v4),
 				 .sll_ifindex = (int)q->way.ifindex,
 				 .sll_halen = sizeof(q->way.mac)};
-	uint8_t packet[LB_PROBE_PACKET_MAX];
-	size_t n = lb_probe_packet_write(&q->way.packet, type, q->port, q->mark, packet);
+	uint8_t packet[LB_VLAN_TAG_BYTES + LB_PROBE_PACKET_MAX];
+	size_t n = write_tag(q->way.tag, &to.sll_protocol, packet);
 
+	n += lb_probe_packet_write(&q->way.packet, type, q->port, q->mark, packet + n);
 	memcpy(to.sll_addr, q->way.mac, sizeof(q->way.mac));
 	return sendto(sock->fd, packet, n, 0, (const struct sockaddr *)&to, sizeof(to)) < 0 ? -errno
 											    : 0;

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <linux/capability.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -12,6 +14,7 @@
 #include <unistd.h>
 
 #include "lb/service.h"
+#include "lb/vlan.h"
 #include "namespace.h"
 
 /* The kernel itself answers here: what is sent to lo's own link-layer address arrives there. The
@@ -132,6 +135,84 @@ Test(vip_answer, an_interface_that_has_gone_is_down)
 	cr_expect_eq(lb_vip_probe_start(g.vips, &q, &number, &reason), LB_PROBE_DOWN);
 	cr_expect_str_eq(reason, "network is down");
 	cr_expect_eq(number, 0);
+	fini_rig(&g);
+}
+
+/* The frame of an answer made of the question's: who asked becomes who is told. */
+static void turn(uint8_t *frame)
+{
+	uint8_t *ip = frame + 18, *tcp = ip + 20, kept[6];
+	uint32_t ack;
+
+	memcpy(kept, frame, 6);
+	memcpy(frame, frame + 6, 6);
+	memcpy(frame + 6, kept, 6);
+	memcpy(kept, ip + 12, 4);
+	memcpy(ip + 12, ip + 16, 4);
+	memcpy(ip + 16, kept, 4);
+	memcpy(kept, tcp, 2);
+	memcpy(tcp, tcp + 2, 2);
+	memcpy(tcp + 2, kept, 2);
+	memcpy(&ack, tcp + 4, 4);
+	ack = rte_cpu_to_be_32(rte_be_to_cpu_32(ack) + 1);
+	memcpy(tcp + 8, &ack, 4);
+	tcp[13] = 0x12;
+}
+
+static int open_raw(const char *netdev)
+{
+	struct sockaddr_ll at = {.sll_family = AF_PACKET,
+				 .sll_protocol = RTE_BE16(ETH_P_ALL),
+				 .sll_ifindex = (int)if_nametoindex(netdev)};
+	int fd = socket(AF_PACKET, SOCK_RAW, RTE_BE16(ETH_P_ALL));
+
+	cr_assert_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0, "%s", strerror(errno));
+	return fd;
+}
+
+/* The next frame that left with a tag: where it arrives the kernel takes the tag off. */
+static void next_tagged(int fd, uint8_t frame[256])
+{
+	static const uint8_t behind_macs[] = {0x81, 0x00, 0x00, 0x64, 0x08, 0x00, 0x45};
+
+	do
+		cr_assert_geq(recv(fd, frame, 256, 0), 0);
+	while (memcmp(frame + 12, behind_macs, 2) != 0);
+	cr_expect_arr_eq(frame + 12, behind_macs, sizeof(behind_macs));
+}
+
+/* This kernel may know nothing of VLANs: the server is the test itself. */
+Test(vip_answer, asks_and_hears_in_a_vlan)
+{
+	struct lb_vip_question q = ask(true, 80);
+	int here, peer, left, server;
+	uint8_t frame[256];
+	struct rig g;
+
+	init_rig(&g);
+	here = namespace_here();
+	peer = namespace_peer("here", "there");
+	namespace_set(peer);
+	server = open_raw("there");
+	namespace_set(here);
+	left = open_raw("here");
+	q.way.packet.vip = lb_addr_from_v4(RTE_BE32(0xc000020a));
+	q.way.packet.source = lb_addr_from_v4(RTE_BE32(0xc0000202));
+	q.way.ifindex = if_nametoindex("here");
+	q.way.tag = lb_vlan_tag(LB_VLAN_8100, 100);
+	memset(q.way.mac, 0x02, sizeof(q.way.mac));
+	cr_assert_eq(lb_vip_probe_start(g.vips, &q, &g.number, &g.reason), LB_PROBE_PENDING, "%s",
+		     g.reason);
+	next_tagged(left, frame);
+	cr_expect_arr_eq(frame, q.way.mac, 6);
+	turn(frame);
+	cr_assert_eq(send(server, frame, 18 + 40, 0), 18 + 40);
+	while (g.n == 0)
+		event_base_loop(g.base, EVLOOP_ONCE);
+	cr_expect_eq(g.outcome, LB_PROBE_UP);
+	/* The reset has the tag, too. */
+	next_tagged(left, frame);
+	cr_expect_eq(frame[18 + 20 + 13], 0x04);
 	fini_rig(&g);
 }
 
