@@ -76,6 +76,9 @@ uint32_t lb_pipeline_take_unresolved(struct lb_pipeline *pl, uint32_t *ids, uint
  * LB_COUNT_tx or LB_COUNT_punted. */
 void lb_pipeline_uncount(struct lb_pipeline *pl, enum lb_counter from, enum lb_counter reason);
 
+/* Of a frame for the kernel: does somebody of ours wait for it (steer/awaited.h)? */
+bool lb_pipeline_is_awaited(const struct lb_pipeline *pl, const struct lb_pkt *p);
+
 /* Adds to a counter that the caller keeps: injected, handed_in. */
 void lb_pipeline_count(struct lb_pipeline *pl, enum lb_counter counter, uint64_t n);
 

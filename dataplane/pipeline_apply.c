@@ -104,6 +104,8 @@ static void apply_real(struct lb_steer *st, uint32_t id, const struct lb_real *r
 	struct lb_real_line *line = &st->real_lines[id];
 
 	assert(real->machine_id < LB_MACHINES_MAX && real->next_hop < LB_NEXT_HOPS_MAX);
+	if (own->in_use != 0)
+		lb_awaited_remove(st->awaited, &own->addr);
 	if (real->in_use == 0) {
 		/* The address stays until the id is given out again: connections that end because
 		 * of this still have to find both their entries. */
@@ -111,6 +113,7 @@ static void apply_real(struct lb_steer *st, uint32_t id, const struct lb_real *r
 		line->life = 0;
 		return;
 	}
+	lb_awaited_add(st->awaited, &real->addr);
 	if (own->epoch != real->epoch)
 		reset_cell(&line->traffic);
 	*own = *real;

@@ -25,6 +25,11 @@ void lb_pipeline_uncount(struct lb_pipeline *pl, enum lb_counter from, enum lb_c
 	lb_add(&pl->counters[reason], 1);
 }
 
+bool lb_pipeline_is_awaited(const struct lb_pipeline *pl, const struct lb_pkt *p)
+{
+	return lb_awaited_is(pl->steer.awaited, p);
+}
+
 void lb_pipeline_count(struct lb_pipeline *pl, enum lb_counter counter, uint64_t n)
 {
 	lb_add(&pl->counters[counter], n);

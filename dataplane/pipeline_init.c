@@ -28,6 +28,7 @@ struct parts {
 	void *next_hops;
 	struct lb_owner_map *owners;
 	void *fragments;
+	struct lb_awaited *awaited;
 };
 
 /* A connection takes two entries; either family may need them all. */
@@ -44,6 +45,7 @@ static void lay_out(struct arena *a, const struct lb_pipeline_params *params, st
 	parts->service_table = take(a, lb_service_table_bytes(LB_SERVICE_ENTRIES_MAX));
 	parts->nat_addr_set = take(a, lb_nat_addr_set_bytes());
 	parts->next_hops = take(a, lb_next_hops_bytes());
+	parts->awaited = take(a, sizeof(*parts->awaited));
 	parts->owners = params->n_workers > 1 ? take(a, sizeof(*parts->owners)) : NULL;
 	parts->fragments = take(a, lb_fragment_table_bytes());
 	st->services = take(a, LB_SERVICES_MAX * sizeof(*st->services));
@@ -92,6 +94,8 @@ static int init_tables(const struct parts *parts, const struct lb_pipeline_param
 	if (parts->owners != NULL)
 		lb_owner_map_init(parts->owners, params->n_workers, params->seed);
 	st->owners = parts->owners;
+	parts->awaited->seed = params->seed;
+	st->awaited = parts->awaited;
 	return 0;
 }
 

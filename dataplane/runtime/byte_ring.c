@@ -80,6 +80,12 @@ bool lb_byte_ring_put(struct lb_byte_ring *r, uint32_t tag, const void *bytes, u
 	return true;
 }
 
+uint32_t lb_byte_ring_room(const struct lb_byte_ring *r)
+{
+	return r->size_bytes - (atomic_load_explicit(&r->tail, memory_order_relaxed) -
+				atomic_load_explicit(&r->head, memory_order_acquire));
+}
+
 bool lb_byte_ring_get(struct lb_byte_ring *r, uint32_t *tag, void *bytes, uint32_t size,
 		      uint32_t *len)
 {

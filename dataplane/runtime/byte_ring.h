@@ -26,6 +26,9 @@ int lb_byte_ring_init(void *mem, uint32_t size_bytes, struct lb_byte_ring **out)
 /* Producer. False: no room now. */
 bool lb_byte_ring_put(struct lb_byte_ring *r, uint32_t tag, const void *bytes, uint32_t len);
 
+/* Producer: bytes that are free now, heads of records included. */
+uint32_t lb_byte_ring_room(const struct lb_byte_ring *r);
+
 /* Consumer. False: empty. Otherwise one record is taken: *tag and its whole length in *len, of
  * which the first `size` bytes are copied to `bytes`. */
 bool lb_byte_ring_get(struct lb_byte_ring *r, uint32_t *tag, void *bytes, uint32_t size,

@@ -1,5 +1,6 @@
 #include "runtime/worker.h"
 #include "runtime/mbuf_view.h"
+#include "runtime/worker_block.h"
 
 #include <assert.h>
 #include <string.h>
@@ -66,12 +67,19 @@ static void transmit(struct lb_worker *w)
 	}
 }
 
+/* Part of the ring is kept for what somebody waits for. */
+static bool has_room_for(const struct lb_worker *w, const struct lb_pkt *p)
+{
+	return lb_byte_ring_room(w->punt) > LB_PUNT_KEPT_BYTES ||
+	       lb_pipeline_is_awaited(w->pipeline, p);
+}
+
 /* The one place where a frame is given to the kernel. */
 static void punt(struct lb_worker *w, const struct lb_pkt *p)
 {
 	if (p->len > LB_FRAME_MAX)
 		lb_pipeline_uncount(w->pipeline, LB_COUNT_punted, LB_COUNT_drop_too_large);
-	else if (!lb_byte_ring_put(w->punt, p->port, p->data, p->len))
+	else if (!has_room_for(w, p) || !lb_byte_ring_put(w->punt, p->port, p->data, p->len))
 		lb_pipeline_uncount(w->pipeline, LB_COUNT_punted, LB_COUNT_drop_punt_full);
 }
 

@@ -16,6 +16,7 @@
 #include "runtime/worker.h"
 
 #define LB_PUNT_RING_BYTES (1u << 20)
+#define LB_PUNT_KEPT_BYTES (LB_PUNT_RING_BYTES / 2) /* for what is awaited (steer/awaited.h) */
 #define LB_INJECT_RING_BYTES (1u << 18) /* worker 0 only */
 
 /* Rings, pipeline, indexes; the caller sets ports, stop flag, clock and core. */

@@ -21,6 +21,7 @@
 
 #include "packet/key.h"
 #include "packet/packet.h"
+#include "steer/awaited.h"
 #include "steer/conn_find.h"
 #include "steer/iface.h"
 #include "steer/nat_addr_set.h"
@@ -108,6 +109,7 @@ struct lb_steer {
 	struct lb_conn_table *conn_table;
 	struct lb_service_table *service_table;
 	struct lb_nat_addr_set *nat_addr_set;
+	struct lb_awaited *awaited;
 	struct lb_persist_table *persist;
 	struct lb_next_hops *next_hops;
 	const struct lb_next_hop *hops;      /* all of them, by id */

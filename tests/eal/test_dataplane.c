@@ -186,6 +186,57 @@ Test(dataplane, thousands_of_commands_arrive_under_traffic, .timeout = 60)
 	installation_stop(&in);
 }
 
+/* --- more for the kernel than it takes --- */
+
+static uint32_t read_punted(struct installation *in, const char *from)
+{
+	uint8_t frame[2048];
+	rte_be32_t src_be = lb_addr_v4(&in->reals[0].addr);
+	uint32_t iface, n = 0;
+	size_t len;
+
+	while ((len = lb_dataplane_punt_read(in->dp, &iface, frame, sizeof(frame))) > 0)
+		n += from == NULL || (len >= 34 && memcmp(frame + 26, &src_be, 4) == 0);
+	return n;
+}
+
+/* A flood in front of the answers to a probe: nobody reads meanwhile, and they are all there. */
+Test(dataplane, a_flood_leaves_room_for_what_is_awaited, .timeout = 60)
+{
+	enum { FLOOD = 20000, ANSWERS = 1000 };
+	char path[128], device[LB_DEVICE_MAX];
+	struct installation in;
+	struct frame ping, answer;
+	FILE *f;
+
+	clients_make_folder();
+	f = capture_create(clients_path("in.pcap", path));
+	frame_eth(&ping);
+	frame_ipv4(&ping, "198.51.100.7", "192.0.2.2");
+	frame_icmp(&ping, 8, 0, 1);
+	frame_finish(&ping);
+	frame_eth(&answer);
+	frame_ipv4(&answer, "192.0.2.11", "192.0.2.2");
+	frame_tcp(&answer, 80, 40000, LB_TCP_SYN | LB_TCP_ACK);
+	frame_finish(&answer);
+	for (uint32_t i = 0; i < FLOOD; i++)
+		capture_write(f, frame_at(&ping, 0), ping.len);
+	for (uint32_t i = 0; i < ANSWERS; i++)
+		capture_write(f, frame_at(&answer, 0), answer.len);
+	fclose(f);
+	installation_start(&in, clients_device("out.pcap", device));
+	installation_publish(&in);
+	installation_await(&in, installation_has_received, FLOOD + ANSWERS);
+	installation_halt(&in);
+	cr_expect_gt(installation_count(&in, LB_COUNT_drop_punt_full), FLOOD / 4);
+	cr_expect_eq(installation_count(&in, LB_COUNT_drop_punt_full) +
+			     installation_count(&in, LB_COUNT_punted),
+		     FLOOD + ANSWERS);
+	cr_expect_eq(read_punted(&in, "server"), ANSWERS);
+	installation_stop(&in);
+	clients_remove_folder();
+}
+
 Test(dataplane, stops_with_commands_still_queued, .timeout = 60)
 {
 	struct lb_cmd cmds[9000] = {{.type = LB_CMD_TARGET}};

@@ -6,6 +6,7 @@ are clients far away. Its own kernel does not speak on the cables, only on the t
 """
 import contextlib
 import socket
+import subprocess
 import threading
 
 import lab as lab_module
@@ -171,6 +172,24 @@ def check_status(inst, checks):
     checks.check('ballastctl names the twins', 'TWIN' in table and ' wan ' in table)
 
 
+def check_flood(inst, checks):
+    """The node is pinged as fast as two machines can; probes and services go on."""
+    def received():
+        return inst.ballast.get('status')['interfaces'][1]['twin_received']
+    before = received()
+    floods = [host.start('ping', '-f', '-q', '-l', '3000', '-s', '1000', NODE[4],
+                         stdout=subprocess.DEVNULL) for host in (inst.client, inst.far)]
+    checks.holds('a flood of pings goes through the twin', lambda: received() > before + 20000)
+    for _ in range(20):
+        checks.check('a client is served meanwhile',
+                     inst.client.get(VIP[4], NAT_PORT, timeout_s=30) in SERVERS)
+    for flood in floods:
+        flood.terminate()
+        flood.wait()
+    log = inst.ballast.log_text()
+    checks.equal('verdicts "down" but the one that was wanted', log.count('health: down'), 2)
+
+
 def check_announced(inst, checks):
     macs = {i['name']: i['mac'] for i in inst.ballast.get('status')['interfaces']}
     for family, vip in ((4, '198.51.100.77'), (6, '2001:db8:c::77')):
@@ -211,6 +230,7 @@ def run(lab, checks):
     check_node(inst, checks)
     check_health(inst, checks)
     check_status(inst, checks)
+    check_flood(inst, checks)
     check_announced(inst, checks)
     check_kill(inst, checks)
     checks.law('ports', inst.ballast.stop())
