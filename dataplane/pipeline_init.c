@@ -31,10 +31,11 @@ struct parts {
 	struct lb_awaited *awaited;
 };
 
-/* A connection takes two entries; either family may need them all. */
+/* A NAT connection takes two entries, and the table is to be no fuller than 80 % of them (decision
+ * 0130); either family may need them all. */
 static uint32_t entries_of(const struct lb_pipeline_params *params)
 {
-	return 2 * params->n_connections;
+	return params->n_connections / 2 * 5;
 }
 
 static void lay_out(struct arena *a, const struct lb_pipeline_params *params, struct parts *parts,

@@ -325,7 +325,7 @@ static void make_pipeline(struct bench_world *w)
 	struct lb_pipeline_params params = {
 		.n_workers = 1, .n_connections = w->shape.n_connections, .seed = 20260101};
 	uint32_t records = w->shape.has_persistence ? 2 * w->shape.n_connections : 1024;
-	uint32_t n_entries = 2 * w->shape.n_connections;
+	uint32_t n_entries = w->shape.n_connections / 2 * 5;
 
 	if (lb_persist_init(alloc_in_place(lb_persist_bytes(records)), records, params.seed,
 			    &params.persist) != 0)

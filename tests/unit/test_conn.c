@@ -13,7 +13,7 @@
 #define ACK LB_TCP_ACK
 #define RST LB_TCP_RST
 
-static void open_world(struct world *w, uint32_t n_connections)
+static void open_world_of(struct world *w, uint32_t n_connections, enum lb_forwarding forwarding)
 {
 	world_open(w, &(struct world_options){.n_connections = n_connections, .seed = 3});
 	for (uint32_t i = 0; i < 4; i++)
@@ -23,7 +23,13 @@ static void open_world(struct world *w, uint32_t n_connections)
 						      .protocol = i < 2 ? IPPROTO_TCP : IPPROTO_UDP,
 						      .first_port = 80,
 						      .idle_timeout_ms = 600000,
+						      .forwarding = forwarding,
 						      .n_servers = 4});
+}
+
+static void open_world(struct world *w, uint32_t n_connections)
+{
+	open_world_of(w, n_connections, LB_FORWARD_FULLNAT);
 }
 
 /* Client `n` sends; its address and port follow from the number. */
@@ -376,4 +382,24 @@ Test(conn, random_lives_agree_with_a_naive_twin)
 	}
 	cr_expect_gt(world_count(&w, LB_COUNT_conn_expired), 0);
 	world_close(&w);
+}
+
+/* The limit is a promise: that many connections of either family, each with both its entries, and
+ * none refused or thrown out before. */
+Test(conn, the_stated_capacity_is_held_by_either_family)
+{
+	enum { CAPACITY = 20000 };
+
+	for (uint32_t v6 = 0; v6 < 2; v6++) {
+		struct world w;
+
+		open_world_of(&w, CAPACITY, LB_FORWARD_NAT);
+		for (uint32_t n = 0; n < CAPACITY; n++)
+			cr_assert(establish(&w, n, v6 != 0), "connection %u was refused", n);
+		cr_expect_eq(lb_pipeline_counter(w.pl, LB_COUNT_conn_evicted), 0u);
+		cr_expect_eq(n_entries(&w), 2u * CAPACITY);
+		cr_expect(is_alive(&w, 0, v6 != 0) && is_alive(&w, CAPACITY - 1, v6 != 0));
+		cr_expect_not(establish(&w, CAPACITY, v6 != 0));
+		world_close(&w);
+	}
 }
