@@ -125,10 +125,14 @@ static void look_up(const struct lb_steer *st, struct lb_burst *b, uint32_t chos
 		p->conn = lb_conn_find_first(st->conn_table, &p->key, p->hash, &is_open);
 		if (likely(p->conn != NULL)) {
 			prefetch_named(st, p);
-		} else if (is_open) {
-			lb_conn_prefetch_second(st->conn_table, &p->key, p->hash);
-			open[n_open++] = b->live[i];
+			continue;
 		}
+		if (is_open)
+			lb_conn_prefetch_second(st->conn_table, &p->key, p->hash);
+		else if (p->kind == LB_PKT_FLOW)
+			lb_ask_ahead(st, p);
+		open[n_open] = b->live[i];
+		n_open += is_open;
 	}
 	for (uint32_t i = 0; i < n_open; i++) {
 		struct lb_pkt *p = &b->pkt[open[i]];
@@ -136,6 +140,8 @@ static void look_up(const struct lb_steer *st, struct lb_burst *b, uint32_t chos
 		p->conn = lb_conn_find_second(st->conn_table, &p->key, p->hash);
 		if (p->conn != NULL)
 			prefetch_named(st, p);
+		else if (p->kind == LB_PKT_FLOW)
+			lb_ask_ahead(st, p);
 	}
 }
 

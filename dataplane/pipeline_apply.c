@@ -65,6 +65,8 @@ static void set_service_line(struct lb_service_line *line, const struct lb_servi
 	line->forwarding = svc->forwarding;
 	line->scheduler = svc->scheduler;
 	line->gue_port_be = svc->gue_port_be;
+	line->persist_len = svc->persist_len;
+	line->group_id = svc->group_id;
 }
 
 static void apply_service(struct lb_pipeline *pl, uint32_t slot, const struct lb_service *svc)

@@ -2,6 +2,7 @@
 #include <netinet/in.h>
 
 #include <rte_branch_prediction.h>
+#include <rte_prefetch.h>
 
 #include "packet/icmp_error.h"
 #include "pipeline_state.h"
@@ -82,14 +83,16 @@ static void set_owner_of_reply(const struct lb_steer *st, const struct lb_key *k
 						      st->n_workers);
 }
 
-struct lb_flow_target lb_find_target(const struct lb_steer *st, const struct lb_key *key)
+struct lb_flow_target lb_find_target(const struct lb_steer *st, const struct lb_key *key,
+				     uint32_t slot)
 {
 	struct lb_addr dst = lb_key_dst(key);
-	struct lb_flow_target t = {.owner = st->worker};
+	struct lb_flow_target t = {.slot = slot, .owner = st->worker};
 	uint32_t nat;
 
-	t.slot = lb_service_table_lookup(st->service_table, &dst, (uint8_t)lb_key_proto(key),
-					 lb_key_dport(key));
+	if (slot == LB_SERVICE_NOT_FOUND)
+		t.slot = lb_service_table_lookup(st->service_table, &dst,
+						 (uint8_t)lb_key_proto(key), lb_key_dport(key));
 	if (t.slot != LB_SERVICE_NOT_FOUND) {
 		lb_find_request_owner(st, key, &t);
 		return t;
@@ -103,6 +106,28 @@ struct lb_flow_target lb_find_target(const struct lb_steer *st, const struct lb_
 		t.owner = lb_owner_of_client(st->owners, &dst, lb_key_dport(key));
 	}
 	return t;
+}
+
+void lb_ask_ahead(const struct lb_steer *st, struct lb_pkt *p)
+{
+	struct lb_addr dst = lb_key_dst(&p->key), client;
+	const struct lb_service_line *line;
+
+	if (p->service == LB_SERVICE_NOT_FOUND)
+		p->service = lb_service_table_lookup(st->service_table, &dst,
+						     (uint8_t)lb_key_proto(&p->key),
+						     lb_key_dport(&p->key));
+	if (p->service == LB_SERVICE_NOT_FOUND)
+		return;
+	line = &st->service_lines[p->service];
+	rte_prefetch0(st->services[p->service]);
+	rte_prefetch0(&st->schedule[p->service]);
+	lb_conn_prefetch_second(st->conn_table, &p->key, p->hash);
+	if (line->group_id == 0 || st->persist == NULL)
+		return;
+	client = lb_key_src(&p->key);
+	client = lb_addr_mask(&client, line->persist_len);
+	lb_persist_prefetch(st->persist, lb_persist_key(st->persist, line->group_id, &client));
 }
 
 /* Another worker's, or ours? The owner decides anew, so the two must agree: while they do not,
@@ -188,8 +213,9 @@ static struct lb_conn *open_conn(struct lb_pipeline *pl, struct lb_pkt *p, uint6
 {
 	struct lb_steer *st = &pl->steer;
 	struct lb_addr client = lb_key_src(&p->key);
-	struct lb_flow_target target = lb_find_target(st, &p->key);
-	struct lb_conn_request rq = {.key = &p->key, .hash = p->hash, .slot = target.slot};
+	struct lb_flow_target target = lb_find_target(st, &p->key, p->service);
+	struct lb_conn_request rq = {
+		.key = &p->key, .hash = p->hash, .slot = target.slot, .tcp_flags = p->tcp_flags};
 	struct lb_stateless_choice choice;
 	enum lb_counter reason;
 	struct lb_conn *conn;
@@ -278,11 +304,12 @@ void lb_choose_flow(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 		lb_conn_close(st, conn, p->key.is_v6, LB_COUNT_conn_closed);
 		conn = NULL;
 	}
-	if (unlikely(conn == NULL))
-		conn = open_conn(pl, p, now_ms);
-	if (unlikely(conn == NULL))
+	if (unlikely(conn == NULL)) {
+		p->conn = open_conn(pl, p, now_ms);
+		if (p->conn != NULL)
+			lb_plan_delivery(st, p, p->conn);
 		return;
-	p->conn = conn;
+	}
 	lb_conn_track(st, conn, p->key.is_v6, p->tcp_flags, lb_tick(now_ms));
 	lb_plan_delivery(st, p, conn);
 	if (!p->is_reply && !lb_forwarding_is_one_way(p->forwarding))
@@ -311,7 +338,7 @@ void lb_choose_icmp_error(struct lb_steer *st, struct lb_pkt *p)
 	if (p->conn != NULL)
 		p->conn = lb_conn_validate(st, p->conn, p->key.is_v6, &p->real_id);
 	if (p->conn == NULL) {
-		target = lb_find_target(st, &p->key);
+		target = lb_find_target(st, &p->key, LB_SERVICE_NOT_FOUND);
 		if (is_handed_over(st, p, target.owner))
 			return;
 		server = find_by_table(st, p, target.slot);

@@ -158,8 +158,11 @@ static bool find_server(struct explanation *e, uint32_t slot, struct lb_stateles
 static void open_conn(struct explanation *e, const struct lb_flow_target *target,
 		      const struct lb_conn *leaving)
 {
-	struct lb_conn_request rq = {
-		.key = &e->pkt.key, .hash = e->pkt.hash, .slot = target->slot, .leaving = leaving};
+	struct lb_conn_request rq = {.key = &e->pkt.key,
+				     .hash = e->pkt.hash,
+				     .slot = target->slot,
+				     .tcp_flags = e->pkt.tcp_flags,
+				     .leaving = leaving};
 	const struct lb_steer *st = &e->shadow.steer;
 	struct lb_addr client = lb_key_src(rq.key);
 	struct lb_stateless_choice choice;
@@ -187,7 +190,7 @@ static void open_conn(struct explanation *e, const struct lb_flow_target *target
 static void choose(struct explanation *e)
 {
 	const struct lb_steer *st = &e->shadow.steer;
-	struct lb_flow_target target = lb_find_target(st, &e->pkt.key);
+	struct lb_flow_target target = lb_find_target(st, &e->pkt.key, LB_SERVICE_NOT_FOUND);
 	const struct lb_conn *leaving, *conn = find_conn(e, &leaving);
 	struct lb_pkt *p = &e->pkt;
 

@@ -77,7 +77,13 @@ struct lb_flow_target {
 	uint32_t owner;      /* the worker that has its connection, if there is one */
 };
 
-struct lb_flow_target lb_find_target(const struct lb_steer *st, const struct lb_key *key);
+/* `slot`: what the service look-up has said; LB_SERVICE_NOT_FOUND: it has not been asked. */
+struct lb_flow_target lb_find_target(const struct lb_steer *st, const struct lb_key *key,
+				     uint32_t slot);
+
+/* For a packet without a connection: looks up its service, and what opening one will read is on its
+ * way. */
+void lb_ask_ahead(const struct lb_steer *st, struct lb_pkt *p);
 
 /* The owner of a packet to the service in t->slot; t->owner is this worker before. */
 void lb_find_request_owner(const struct lb_steer *st, const struct lb_key *key,

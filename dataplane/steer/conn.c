@@ -328,6 +328,7 @@ static struct lb_conn *insert_forward(struct lb_steer *st, const struct lb_conn_
 	conn->service = fwd_like->service;
 	conn->service_epoch = fwd_like->service_epoch;
 	conn->client_next_hop = fwd_like->client_next_hop;
+	conn->state = fwd_like->state;
 	conn->fwd = fwd_like->fwd;
 	return conn;
 }
@@ -350,6 +351,7 @@ static struct lb_conn *insert_pair(struct lb_steer *st, const struct lb_conn_req
 	conn->service = fwd_like->service;
 	conn->service_epoch = fwd_like->service_epoch;
 	conn->client_next_hop = fwd_like->client_next_hop;
+	conn->state = fwd_like->state;
 	conn->rev.client_port_be = lb_key_sport(rq->key);
 	conn->rev.vip_port_be = lb_key_dport(rq->key);
 	if (is_v6)
@@ -389,6 +391,9 @@ enum lb_counter lb_conn_plan_open(const struct lb_steer *st, const struct lb_con
 					      .service_epoch = svc->epoch,
 					      .client_next_hop = (uint16_t)rq->client_next_hop}};
 	out->like.kind = lb_key_proto(rq->key) == IPPROTO_TCP ? LB_CONN_TCP_FWD : LB_CONN_UDP_FWD;
+	if (lb_conn_is_tcp(&out->like))
+		out->like.state = 0xfu &
+				  (uint8_t)lb_tcp_next(LB_TCP_NONE, LB_TCP_CLIENT, rq->tcp_flags);
 	out->like.fwd.real_id = rq->real_id;
 	out->like.fwd.real_epoch = real->epoch;
 	out->like.fwd.forwarding = svc->forwarding;

@@ -61,7 +61,9 @@ struct lb_service_line {
 	bool goes_by_table; /* stateless, and every slot is settled */
 	uint8_t forwarding;
 	uint8_t scheduler;
-	uint8_t unused[5];
+	uint8_t persist_len;
+	uint16_t group_id; /* 0: no persistence */
+	uint8_t unused[2];
 };
 
 /* The same of a server. */
@@ -146,6 +148,7 @@ struct lb_conn_request {
 	uint32_t slot;
 	uint32_t real_id;
 	uint32_t client_next_hop;
+	uint8_t tcp_flags;             /* of the packet that opens it */
 	const struct lb_conn *leaving; /* asked what would be: an entry that will be gone by then */
 };
 

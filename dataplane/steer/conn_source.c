@@ -17,11 +17,15 @@ static struct lb_conn *find_at_source(const struct lb_steer *st, const struct lb
 {
 	uint32_t proto = lb_key_proto(rq->key);
 	struct lb_conn *old;
+	uint32_t hash;
 
 	lb_key_make(&(struct lb_tuple){to_server->dst, to_server->src, to_server->dport_be,
 				       to_server->sport_be},
 		    proto, rev);
-	old = lb_conn_lookup(st->conn_table, rev, lb_conn_hash(st->conn_table, rev));
+	hash = lb_conn_hash(st->conn_table, rev);
+	/* Inserting will ask for both, and one wait is shorter than two. */
+	lb_conn_prefetch_second(st->conn_table, rev, hash);
+	old = lb_conn_lookup(st->conn_table, rev, hash);
 	return old != rq->leaving ? old : NULL;
 }
 
@@ -97,6 +101,15 @@ static bool next_own(const struct lb_nat_source *src, struct lb_nat_cursor *curs
 	return false;
 }
 
+/* Of an address that is no VIP one line is asked, which stays in the cache; a port's may be
+ * anywhere. */
+static bool is_claimed(const struct lb_steer *st, const struct lb_nat_candidate *c, uint8_t proto)
+{
+	return lb_service_table_has_vip(st->service_table, &c->addr->addr) &&
+	       lb_service_table_lookup(st->service_table, &c->addr->addr, proto, c->port_be) !=
+		       LB_SERVICE_NOT_FOUND;
+}
+
 /* fullnat: walks the worker's own ports until one is free towards this server. When the walk finds
  * none, the first source whose connection is over serves again: the server has at most a socket in
  * TIME_WAIT there, which a new SYN may use (RFC 9293 3.6.1, RFC 6191). Returns the id of the
@@ -114,8 +127,7 @@ static uint16_t pick_source(const struct lb_steer *st, const struct lb_conn_requ
 	if (src == NULL)
 		return 0;
 	while (next_own(src, cursor, rq->key->is_v6, &own, &c)) {
-		if (lb_service_table_lookup(st->service_table, &c.addr->addr, proto, c.port_be) !=
-		    LB_SERVICE_NOT_FOUND)
+		if (is_claimed(st, &c, proto))
 			continue;
 		leave_from(to_server, &c);
 		old = find_at_source(st, rq, to_server, &plan->replies);
