@@ -7,7 +7,7 @@ from installation import BenchError, cores, memory
 
 
 class Generator:
-    """devices: DPDK's arguments for them, in the order of the sides: `--vdev=...`, `--allow=...`."""
+    """devices: DPDK's arguments for them, in the order of the sides: `--vdev=...`, `--allow=...`"""
 
     def __init__(self, programs, build, devices, **more):
         self.programs = programs

@@ -16,6 +16,7 @@ import time
 PATIENCE_S = 60
 VIPS, SERVICE_PORT_FIRST = 128, 80
 FORWARDINGS = ('dsr', 'ipip', 'gue', 'nat', 'fullnat')
+PKTGEN_STAMPED_PORT = 1028  # of the packets whose latency Pktgen measures
 GATEWAY_MAC = '02:00:00:02:00:01'
 
 
@@ -83,6 +84,8 @@ def services(forwarding, n_services):
                     'scheduler': 'round_robin', 'idle_timeout_s': 3600, 'advertise': 'none'})
                 if forwarding == 'fullnat':
                     found[-1]['nat_source'] = 'sources'
+                if number == 0 and protocol == 'udp':
+                    found[-1]['ports'].append(PKTGEN_STAMPED_PORT)
     return found
 
 
@@ -189,6 +192,14 @@ def unaccounted(counters):
     went = sum(counters[name] for name in ('tx', 'handed_out', 'punted', 'held'))
     went += sum(value for name, value in counters.items() if name.startswith('drop_'))
     return came - went
+
+
+def counted(rest):
+    """What ballastd itself can say of a run: the law, and every drop by its name."""
+    counters = rest.counters()
+    drops = {name: value for name, value in counters.items()
+             if name.startswith('drop_') and value}
+    return {'unaccounted': unaccounted(counters), 'ballastd_rx': counters['rx'], **drops}
 
 
 class Programs:

@@ -2,8 +2,8 @@
 
 A file has `question` (the sentence that is asked) and two tables of limits by figure: `function`,
 judged in every run, and `speed`, judged where asked for (a quiet machine). A limit has `min`, `max`
-or both, `unit`, `why`, and `seen_by` where only one of the generators ("own", "pktgen") measures it.
-A figure that its generator should have measured and did not is a failure."""
+or both, `unit`, `why`, and `seen_by` where only one generator ("own", "pktgen") measures it. A
+figure that its generator should have measured and did not is a failure."""
 import json
 
 LIMIT_KEYS = {'min', 'max', 'unit', 'why', 'seen_by'}

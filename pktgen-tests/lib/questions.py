@@ -1,8 +1,7 @@
 """The questions, asked with the project's own generator. Each function asks one of a Bench and
-returns its figures; expect/NAME.json judges them."""
+returns its figures; expect/NAME.json judges them. pktgen-tests/NAME.lua asks the same of Pktgen."""
 from generator import Generator
-from installation import (Ballastd, BenchError, Programs, Rest, cores, memif, server_of,
-                          unaccounted)
+from installation import Ballastd, BenchError, Programs, Rest, cores, counted, memif, server_of
 
 RFC2544_SIZES = (64, 128, 256, 512, 1024, 1280, 1518)
 RFC2544_ROUNDS = 8  # of halving: to 0.4 %
@@ -94,10 +93,7 @@ class Bench:
     def figures(self, **more):
         found = {**self.sums, **more}
         if self.rest:
-            counters = self.rest.counters()
-            found['unaccounted'] = unaccounted(counters)
-            found['dropped'] = sum(value for name, value in counters.items()
-                                   if name.startswith('drop_'))
+            found.update(counted(self.rest))
         return found
 
 
@@ -167,7 +163,8 @@ def new_connections(bench):
                          window=1024)
     after = bench.rest.counters()['conn_created'] if bench.rest else n_flows
     bench.trial(flows=n_flows, order='linear', count=n_flows, protocol='tcp', window=1024)
-    return bench.figures(connections_missing=n_flows - (after - before),
+    return bench.figures(connections=after - before,
+                         connections_missing=n_flows - (after - before),
                          connections_per_s=opened['received_pps'],
                          servers_unlike=opened['server_most'] - opened['server_least'])
 

@@ -17,7 +17,8 @@ EXPECT = os.path.join(sys.argv[1], 'pktgen-tests', 'expect')
 
 
 def ask(*words, wanted=0):
-    done = subprocess.run([RUN, '--build', BUILD, '--scale', 'quick', *words],
+    done = subprocess.run([RUN, '--build', BUILD, '--generator', 'own', '--scale', 'quick',
+                           *words],
                           capture_output=True, text=True, check=False)
     assert done.returncode == wanted, (words, done.stdout + done.stderr)
     return done.stdout + done.stderr
@@ -57,6 +58,8 @@ def a_broken_limit_is_told():
 def wrong_use_is_told():
     assert 'the questions are' in ask('nonsense', wanted=2)
     assert 'needs --dut-mac' in ask('--device', '0000:03:00.0', wanted=2)
+    assert 'Pktgen is not installed' in ask('imix', '--generator', 'pktgen', '--pktgen', '/none',
+                                            wanted=2)
     assert 'nonsense.json' in ask('imix', '--expect', '/nonsense.json', wanted=2)
 
 

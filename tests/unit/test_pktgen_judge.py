@@ -11,7 +11,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / 'pktgen-tests' / 'lib'))
 import judge  # noqa: E402
-from installation import unaccounted  # noqa: E402
+import pktgen  # noqa: E402
+from installation import BenchError, Programs, unaccounted  # noqa: E402
 from questions import QUESTIONS  # noqa: E402
 
 
@@ -71,9 +72,46 @@ class Files(unittest.TestCase):
     def test_every_question_has_limits_and_a_script(self):
         found = {path.stem for path in (ROOT / 'pktgen-tests' / 'expect').glob('*.json')}
         self.assertEqual(found, set(QUESTIONS))
+        scripts = {path.stem for path in (ROOT / 'pktgen-tests').glob('*.lua')}
+        self.assertEqual(scripts, set(QUESTIONS))
         for name in QUESTIONS:
             expect = judge.load(ROOT / 'pktgen-tests' / 'expect' / f'{name}.json')
             self.assertEqual(expect['question'], QUESTIONS[name].__doc__)
+            script = (ROOT / 'pktgen-tests' / f'{name}.lua').read_text()
+            # Each asks one question, its first line.
+            self.assertRegex(script.splitlines()[0], r'^-- .*\?$')
+            self.assertIn('ballast.finish(', script)
+
+
+class Terminal(unittest.TestCase):
+    """Pktgen is not here; a program that behaves as it does takes its place."""
+
+    def ask(self, script):
+        with Programs() as programs, tempfile.TemporaryDirectory() as folder:
+            result = f'{folder}/result.json'
+            terminal = pktgen.Terminal(programs, ['/bin/sh', '-c', script],
+                                       dict(os.environ, RESULT=result))
+            changed = []
+            figures = pktgen.wait(terminal, result, lambda: changed.append(1))
+            return figures, len(changed)
+
+    def test_figures_are_read_and_it_is_a_terminal(self):
+        self.assertEqual(self.ask('test -t 0 && test -t 1 && echo "{\\"a\\": 1}" >$RESULT'),
+                         ({'a': 1}, 0))
+
+    def test_changes_are_made_once_while_it_sends(self):
+        script = ('touch $RESULT.started; while ! test -e $RESULT.over; do :; done; '
+                  'echo "{}" >$RESULT.part; mv $RESULT.part $RESULT')
+        self.assertEqual(self.ask(script), ({}, 1))
+
+    def test_its_end_without_an_answer_is_told_with_its_last_words(self):
+        with self.assertRaisesRegex(BenchError, 'without an answer'):
+            self.ask('echo no huge pages; exit 1')
+
+    def test_every_port_has_an_lcore_and_the_control_another(self):
+        words, maps = pktgen.lcores(2)
+        self.assertEqual(maps, ['-m', '1.0', '-m', '2.1'])
+        self.assertRegex(words[1], r'^0@\d+,1@\d+,2@\d+$')
 
 
 class Law(unittest.TestCase):
