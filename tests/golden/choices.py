@@ -51,8 +51,9 @@ def turns(weights):
                                  for j in range(w))]
 
 
-def maglev_table(addresses, weights):
-    size = next(n for n in range(max(101, 100 * len(addresses)), 655374) if is_prime(n))
+def maglev_table(addresses, weights, at_least=0):
+    at_least = at_least or max(101, 100 * len(addresses))
+    size = next(n for n in range(at_least, 655374) if is_prime(n))
     keys = [hash_of_address(a) for a in addresses]
     orders = [[(mix(key + 1 & WORD) + j * (mix(key + 2 & WORD) % (size - 1) + 1)) % size
                for j in range(size)] for key in keys]
