@@ -181,6 +181,19 @@ static void step_record(const struct told *t)
 	}
 }
 
+static const struct {
+	const char *word;
+	const char *text;
+} table_words[LB_STATELESS_REASON_N] = {
+	[LB_STATELESS_SLOT] = {"slot", "its slot's server"},
+	[LB_STATELESS_SETTLING] = {"settling", "its slot has changed, and this is whom it had"},
+	[LB_STATELESS_OPENED] = {"opened",
+				 "its slot has changed, and what begins gets the server of now"},
+	[LB_STATELESS_ELSEWHERE] = {"elsewhere",
+				    "its slot's server takes nobody, and this is the next one"},
+	[LB_STATELESS_NOBODY] = {"nobody", "nobody"},
+};
+
 static bool is_rotation(enum lb_scheduler scheduler)
 {
 	return scheduler == LB_SCHED_ROUND_ROBIN || scheduler == LB_SCHED_WEIGHTED_ROUND_ROBIN;
@@ -202,6 +215,10 @@ static void step_choice(const struct told *t)
 	if (service_of(t) != NULL && is_rotation(service_of(t)->scheduler))
 		step(t, "By %s the next one is %s (worker %u, from place %u of %u).", scheduler,
 		     real_name(t), a->worker, a->turn + 1, a->n_turns);
+	else if (a->is_by_table)
+		step(t, "By the table of %s it is %s: %s; %s.", scheduler, real_name(t),
+		     table_words[a->table_why].text,
+		     a->makes_entry ? "it gets an entry" : "no entry is made");
 	else
 		step(t, "By %s it is %s.", scheduler, real_name(t));
 }
@@ -357,6 +374,9 @@ static void add_choice(const struct told *t)
 			 (a->way == LB_PICK_RECORD || a->way == LB_PICK_REPLACE) && !a->is_for_group
 				 ? "none"
 				 : words[a->way]);
+	if (a->is_by_table)
+		lb_text_json_str(t->out, "table", table_words[a->table_why].word);
+	lb_text_json_bool(t->out, "makes_entry", a->makes_entry);
 	if (a->has_record) {
 		lb_text_json_str(t->out, "record_machine", machine_text(t, machine));
 		lb_text_json_u64(t->out, "record_expires_in_s", a->record_expires_in_s);
