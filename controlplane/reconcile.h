@@ -87,6 +87,9 @@ int lb_reconcile_settle(struct lb_reconcile *r, uint64_t now_ms, struct lb_cmd_l
 /* UINT64_MAX: nothing settles. */
 uint64_t lb_reconcile_settle_due_ms(const struct lb_reconcile *r);
 
+/* Slots of this service's table that settle. */
+uint32_t lb_reconcile_settling_slots(const struct lb_reconcile *r, uint32_t service_idx);
+
 /* Every worker has acknowledged `generation`: frees what no one can see any more. */
 void lb_reconcile_acked(struct lb_reconcile *r, uint64_t generation);
 

@@ -22,6 +22,16 @@ uint64_t lb_reconcile_settle_due_ms(const struct lb_reconcile *r)
 	return r->settle_due_ms;
 }
 
+uint32_t lb_reconcile_settling_slots(const struct lb_reconcile *r, uint32_t service_idx)
+{
+	const struct lb_service *object =
+		r->services[lb_reconcile_service_slot(r, service_idx)].object;
+
+	return object == NULL || lb_service_settling(object) == NULL
+		       ? 0
+		       : lb_settling_n_slots(lb_service_settling(object));
+}
+
 static bool is_due(const struct lb_service_state *s, uint64_t now_ms)
 {
 	const struct lb_settling *settling;

@@ -103,6 +103,9 @@ static void add_service(const struct lb_control *ctl, uint32_t idx, struct lb_te
 	lb_text_json_str(out, "server_pool", cfg->pools[svc->pool].name);
 	lb_text_json_str(out, "forwarding", lb_state_forwarding_words[svc->forwarding]);
 	lb_text_json_str(out, "scheduler", lb_state_scheduler_words[svc->scheduler]);
+	if (svc->tracking == LB_TRACKING_NONE)
+		lb_text_json_u64(out, "settling_slots",
+				 lb_reconcile_settling_slots(lb_control_reconcile(ctl), idx));
 	if (svc->group != LB_CFG_NONE)
 		lb_text_json_str(out, "persistence_group", cfg->groups[svc->group].name);
 	counts = add_service_reals(ctl, idx, out);

@@ -98,6 +98,7 @@ Test(reconcile_settle, a_change_settles_when_its_time_has_come_and_each_service_
 	cr_assert_not_null(settling_of(&g, 0));
 	cr_assert_not_null(settling_of(&g, 1));
 	cr_expect_eq(lb_reconcile_settle_due_ms(g.r), 2000 + SETTLE_MS);
+	cr_expect_eq(lb_reconcile_settling_slots(g.r, 0), lb_settling_n_slots(settling_of(&g, 0)));
 
 	cr_assert_eq(lb_reconcile_settle(g.r, 1999 + SETTLE_MS, &g.list), 0);
 	cr_expect_eq(g.list.n, 0, "too early");
@@ -106,6 +107,7 @@ Test(reconcile_settle, a_change_settles_when_its_time_has_come_and_each_service_
 	cr_expect_neq(g.list.generation, 0);
 	take(&g);
 	cr_expect_null(settling_of(&g, 0));
+	cr_expect_eq(lb_reconcile_settling_slots(g.r, 0), 0);
 	cr_assert_not_null(settling_of(&g, 1));
 	cr_expect_eq(lb_reconcile_settle_due_ms(g.r), 2000 + 90000);
 	cr_assert_eq(lb_reconcile_settle(g.r, 2000 + 90000, &g.list), 0);
