@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "packet/fragment.h"
 #include "packet/icmp_error.h"
 #include "packet/parse.h"
 #include "packet/rewrite.h"
@@ -73,6 +74,21 @@ static void check_offsets(const struct lb_pkt *p)
 		require(p->quote_off < p->quote_l4_off, "quote has an IP header");
 		require(p->quote_l4_off + 4u <= p->quote_end, "quote has ports");
 	}
+}
+
+/* Reads what a fragment is; false: it is none of a sound packet. */
+static bool is_part(struct lb_pkt *p)
+{
+	uint32_t end = p->l3_off + p->ip_len;
+	struct lb_fragment f;
+
+	lb_fragment_read(p, &f);
+	require(p->fragment_part <= LB_FRAGMENT_MALFORMED, "every fragment is some part");
+	require((f.off == 0) == lb_fragment_is_first(p), "the first is the first");
+	require(f.n_bytes <= p->ip_len, "bytes are in the packet");
+	if (p->fragment_part == LB_FRAGMENT_FIRST)
+		require(p->l4_off + (p->proto == IPPROTO_TCP ? 20u : 8u) <= end, "headers whole");
+	return p->fragment_part == LB_FRAGMENT_FIRST || p->fragment_part == LB_FRAGMENT_LATER;
 }
 
 /* Checksums made right where the parser found what they cover. */
@@ -145,6 +161,8 @@ static void check_rewrites(const uint8_t *data, size_t size, struct test_random 
 	if (p->verdict == LB_VERDICT_CONTINUE && p->kind != LB_PKT_OTHER) {
 		if (p->kind == LB_PKT_FLOW)
 			lb_rewrite_flow(p);
+		if (p->kind == LB_PKT_FRAGMENT && is_part(p))
+			lb_rewrite_fragment(p);
 		if (p->kind == LB_PKT_ICMP_ERROR)
 			lb_rewrite_icmp_error(p, &quote.dst, &quote.src, &quote);
 		require(!was_valid || verify(p) == NULL || is_checksum_unquoted(p),

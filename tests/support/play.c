@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
+#include "parts.h"
 #include "pipeline_state.h"
 #include "world.h"
 
@@ -33,6 +34,7 @@ static void flush(struct stage *s)
 		if (s->w.burst.pkt[i].verdict == LB_VERDICT_TX)
 			s->last = s->pending[i];
 	s->n_pending = 0;
+	world_settle(&s->w, NULL, 0);
 }
 
 /* There is room: each act adds one frame at most and begins with a flush where need be. */
@@ -78,6 +80,35 @@ static bool is_answerable(const struct frame *f)
 	q = world_fields(f);
 	return lb_addr_parse(q.src, &a) == 0 && lb_addr_parse(q.dst, &a) == 0 &&
 	       (strchr(q.src, ':') != NULL) == f->is_v6 && (strchr(q.dst, ':') != NULL) == f->is_v6;
+}
+
+/* One part of a packet; others of it may have been there, or come, or be cut otherwise. */
+static void act_part(struct stage *s)
+{
+	uint8_t who = byte(s), how = byte(s);
+	uint32_t size = 8 + 8 * (how >> 5), n;
+	bool is_v6 = who & 1, is_reply = who & 4;
+	struct frame whole, parts[PARTS_MAX];
+
+	if (is_reply && s->last.len != 0 && is_answerable(&s->last)) {
+		world_udp_answer(&whole, &s->last);
+	} else {
+		frame_eth(&whole);
+		if (is_v6)
+			frame_ipv6(&whole, "2001:db8:1::1", WORLD_VIP6);
+		else
+			frame_ipv4(&whole, "198.51.100.1", WORLD_VIP);
+		if (is_v6 && (who & 8) != 0)
+			frame_ipv6_extension(&whole, IPPROTO_DSTOPTS, 8);
+		if (who & 2)
+			frame_tcp(&whole, 40000, PORTS[who >> 5], LB_TCP_ACK);
+		else
+			frame_udp(&whole, 40000, PORTS[who >> 5]);
+		frame_fill(&whole, 40);
+		frame_finish(&whole);
+	}
+	n = parts_cut(&whole, how >> 2 & 7, size, parts);
+	*next_frame(s) = parts[(how & 3) % n];
 }
 
 static void act_answer(struct stage *s)
@@ -274,6 +305,9 @@ static void act(struct stage *s)
 	if ((what & 15) >= 9 || (what & 0x80) != 0 || s->n_pending == LB_BURST_MAX)
 		flush(s);
 	switch (what & 15) {
+	case 4:
+		act_part(s);
+		break;
 	case 5:
 		act_answer(s);
 		break;
@@ -361,6 +395,7 @@ void play(const uint8_t *story, size_t size, struct play_totals *totals)
 				   world_count(&s->w, LB_COUNT_tx) -
 				   world_count(&s->w, LB_COUNT_punted);
 		totals->conns += world_count(&s->w, LB_COUNT_conn_created);
+		totals->parted += world_count(&s->w, LB_COUNT_drop_fragment_timeout);
 		totals->translated += world_count(&s->w, LB_COUNT_icmp_translated);
 	}
 	world_close(&s->w);

@@ -21,6 +21,7 @@ struct play_totals {
 	uint64_t punted;
 	uint64_t conns;      /* created */
 	uint64_t translated; /* ICMP errors */
+	uint64_t parted;     /* fragments that waited in vain */
 };
 
 /* `totals` may be NULL. */

@@ -26,4 +26,5 @@ Test(pipeline_random, random_stories_keep_every_law)
 	cr_expect_gt(totals.punted, 100);
 	cr_expect_gt(totals.conns, 300);
 	cr_expect_gt(totals.translated, 10);
+	cr_expect_gt(totals.parted, 100);
 }
