@@ -359,9 +359,9 @@ static int run_held(struct replay *rp, uint64_t time_ns, struct lb_error *err)
 			if (!back[i].is_ended)
 				add_packet(rp, held->bytes, held->len, time_ns, held->number);
 		}
-		rp->explain.is_again = true;
+		rp->explain.tracer.is_again = true;
 		lb_pipeline_run_again(rp->pl, &rp->burst, rp->now_ms);
-		rp->explain.is_again = false;
+		rp->explain.tracer.is_again = false;
 		rc = commit(rp, err);
 	}
 	return rc;
@@ -468,11 +468,10 @@ static int replay(struct replay *rp, struct lb_error *err)
 		rc = apply_config(rp, err);
 	if (rc != 0)
 		return rc;
-	rp->explain.cfg = rp->cfg;
-	rp->explain.reconcile = rp->reconcile;
+	rp->explain.names = (struct lb_names){rp->cfg, rp->reconcile};
 	rp->explain.numbers = rp->numbers;
 	if (rp->opt.is_explained)
-		lb_pipeline_observe(rp->pl, lb_explain_pass, &rp->explain);
+		lb_explain_start(&rp->explain, rp->pl);
 	rc = run_capture(rp, err);
 	finished = lb_pcap_finish(&rp->out, &late);
 	if (rc == 0 && finished != 0) {

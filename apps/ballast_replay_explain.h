@@ -1,7 +1,7 @@
 /* ballast_replay_explain.h - what each pass found out about a packet, in words.
  *
  * Role     one line per packet and pass on standard output, for ballast_replay --explain
- * Shape    a pipeline observer
+ * Shape    a tracer whose records are printed (controlplane/trace_text.h has the words)
  * Units    packets are counted from 1, in the order of the capture
  * Threads  one
  * Memory   borrows the configuration and its reconciliation
@@ -12,18 +12,15 @@
 #ifndef LB_BALLAST_REPLAY_EXPLAIN_H
 #define LB_BALLAST_REPLAY_EXPLAIN_H
 
-#include "lb/config.h"
-#include "pipeline.h"
-#include "reconcile.h"
+#include "names.h"
+#include "pipeline_trace.h"
 
 struct lb_explain {
-	const struct lb_config *cfg;
-	const struct lb_reconcile *reconcile;
+	struct lb_names names;
 	const uint64_t *numbers; /* of the burst's packets */
-	bool is_again;           /* they have waited */
+	struct lb_tracer tracer;
 };
 
-/* An lb_pipeline_observer; `ctx` is a struct lb_explain. */
-void lb_explain_pass(void *ctx, enum lb_pass pass, uint32_t idx, const struct lb_pkt *pkt);
+void lb_explain_start(struct lb_explain *e, struct lb_pipeline *pl);
 
 #endif

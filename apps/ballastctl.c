@@ -5,6 +5,7 @@
 #include "ballastctl_explain.h"
 #include "ballastctl_options.h"
 #include "ballastctl_show.h"
+#include "ballastctl_trace.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -34,6 +35,8 @@ static int run(const struct lb_ctl_view *view)
 		return lb_ctl_set_admin_state(view, "disabled");
 	case LB_CTL_EXPLAIN:
 		return lb_ctl_explain(view);
+	case LB_CTL_TRACE:
+		return lb_ctl_trace(view);
 	default:
 		return lb_ctl_show(view);
 	}

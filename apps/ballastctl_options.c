@@ -23,6 +23,7 @@ static const char usage[] =
 	"  disable SERVER     keep its connections only\n"
 	"  explain PACKET     what would happen to a packet now, and why; a packet is\n"
 	"                     `tcp|udp SOURCE DESTINATION`, each ADDRESS:PORT, or [IPV6]:PORT\n"
+	"  trace              the next packets that match, each on its way through the passes\n"
 	"  decap ACTION       at a real server: `attach IFNAME SOURCE...` unwraps what ipip and\n"
 	"                     gue services send from these tunnel sources;\n"
 	"                     `detach IFNAME` ends that\n"
@@ -35,6 +36,12 @@ static const char usage[] =
 	"  --tcp-flags FLAGS      explain: syn, ack, fin or rst (syn)\n"
 	"  --bytes N              explain: length of the IP packet (headers alone)\n"
 	"  --interface NAME       explain: where the packet comes in (the first)\n"
+	"  --protocol tcp|udp, --source PREFIX, --source-port N, --destination PREFIX,\n"
+	"  --destination-port N, --service NAME, --drops\n"
+	"                         trace: only such packets; --drops: only what is dropped\n"
+	"  --count N              trace: ends after so many packets (10)\n"
+	"  --for SECONDS          trace: ends after that time (10)\n"
+	"  --frames               trace: also the first 128 bytes of each frame\n"
 	"  --dry-run              apply: say what would change, and change nothing\n"
 	"  --gue-port PORT        decap attach: of gue services (9886)\n"
 	"  --pending-restart      apply: also store keys that take effect at the next start\n"
@@ -48,6 +55,7 @@ enum {
 	TAKES_DRY_RUN = 2,
 	TAKES_PENDING_RESTART = 4,
 	TAKES_PACKET = 8,
+	TAKES_FILTER = 16,
 };
 
 static const struct {
@@ -68,6 +76,7 @@ static const struct {
 	[LB_CTL_DRAIN] = {"drain", NULL, "SERVER", 0},
 	[LB_CTL_DISABLE] = {"disable", NULL, "SERVER", 0},
 	[LB_CTL_EXPLAIN] = {"explain", NULL, "PROTOCOL", TAKES_PACKET},
+	[LB_CTL_TRACE] = {"trace", NULL, NULL, TAKES_FILTER},
 };
 
 static int wrong(const char *what, const char *why)
@@ -145,12 +154,48 @@ enum option_id {
 	OPTION_TCP_FLAGS,
 	OPTION_BYTES,
 	OPTION_INTERFACE,
+	OPTION_PROTOCOL,
+	OPTION_SOURCE,
+	OPTION_SOURCE_PORT,
+	OPTION_DESTINATION,
+	OPTION_DESTINATION_PORT,
+	OPTION_SERVICE,
+	OPTION_DROPS,
+	OPTION_COUNT,
+	OPTION_FOR,
+	OPTION_FRAMES,
 	OPTION_HELP,
 	OPTION_VERSION,
 };
 
+/* False: not one of a trace's. */
+static bool take_trace_option(int id, struct lb_ctl_trace_options *out)
+{
+	const char **const texts[] = {&out->protocol,	 &out->source,
+				      &out->source_port, &out->destination,
+				      &out->destination_port, &out->service};
+
+	if (id >= OPTION_PROTOCOL && id <= OPTION_SERVICE)
+		*texts[id - OPTION_PROTOCOL] = optarg;
+	else if (id == OPTION_COUNT)
+		out->count = optarg;
+	else if (id == OPTION_FOR)
+		out->seconds = optarg;
+	else if (id == OPTION_DROPS)
+		out->only_drops = true;
+	else if (id == OPTION_FRAMES)
+		out->has_frames = true;
+	else
+		return false;
+	return true;
+}
+
 static int take_option(int id, struct lb_ctl_options *out)
 {
+	if (take_trace_option(id, &out->trace)) {
+		out->has_trace_option = true;
+		return 0;
+	}
 	switch (id) {
 	case OPTION_SOCKET:
 		out->socket = optarg;
@@ -191,6 +236,15 @@ static int take_option(int id, struct lb_ctl_options *out)
 	}
 }
 
+/* The answer comes when the trace ends. */
+static void wait_for_trace(struct lb_ctl_options *out)
+{
+	long seconds = out->trace.seconds != NULL ? strtol(out->trace.seconds, NULL, 10) : 0;
+
+	if (seconds > 0 && seconds <= LB_CTL_TIMEOUT_MAX_S)
+		out->timeout_s += seconds;
+}
+
 static int check_takes(const struct lb_ctl_options *options)
 {
 	unsigned takes = commands[options->command].takes;
@@ -204,6 +258,8 @@ static int check_takes(const struct lb_ctl_options *options)
 	if ((options->tcp_flags != NULL || options->bytes != NULL || options->interface != NULL) &&
 	    (takes & TAKES_PACKET) == 0)
 		return wrong("--tcp-flags, --bytes, --interface", "go with explain");
+	if (options->has_trace_option && (takes & TAKES_FILTER) == 0)
+		return wrong("filters and limits of packets", "go with trace");
 	return 0;
 }
 
@@ -219,6 +275,16 @@ int lb_ctl_options_parse(int argc, char **argv, struct lb_ctl_options *out)
 		{"tcp-flags", required_argument, NULL, OPTION_TCP_FLAGS},
 		{"bytes", required_argument, NULL, OPTION_BYTES},
 		{"interface", required_argument, NULL, OPTION_INTERFACE},
+		{"protocol", required_argument, NULL, OPTION_PROTOCOL},
+		{"source", required_argument, NULL, OPTION_SOURCE},
+		{"source-port", required_argument, NULL, OPTION_SOURCE_PORT},
+		{"destination", required_argument, NULL, OPTION_DESTINATION},
+		{"destination-port", required_argument, NULL, OPTION_DESTINATION_PORT},
+		{"service", required_argument, NULL, OPTION_SERVICE},
+		{"drops", no_argument, NULL, OPTION_DROPS},
+		{"count", required_argument, NULL, OPTION_COUNT},
+		{"for", required_argument, NULL, OPTION_FOR},
+		{"frames", no_argument, NULL, OPTION_FRAMES},
 		{"help", no_argument, NULL, OPTION_HELP},
 		{"version", no_argument, NULL, OPTION_VERSION},
 		{0},
@@ -238,5 +304,7 @@ int lb_ctl_options_parse(int argc, char **argv, struct lb_ctl_options *out)
 	if (out->is_done)
 		return 0;
 	rc = parse_words(argc - optind, argv + optind, out);
+	if (rc == 0 && out->command == LB_CTL_TRACE)
+		wait_for_trace(out);
 	return rc < 0 ? rc : check_takes(out);
 }

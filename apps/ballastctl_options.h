@@ -31,7 +31,22 @@ enum lb_ctl_command {
 	LB_CTL_DRAIN,
 	LB_CTL_DISABLE,
 	LB_CTL_EXPLAIN,
+	LB_CTL_TRACE,
 	LB_CTL_COMMAND_N,
+};
+
+/* As they were written; NULL: not said. */
+struct lb_ctl_trace_options {
+	const char *protocol;
+	const char *source;
+	const char *source_port;
+	const char *destination;
+	const char *destination_port;
+	const char *service;
+	const char *count;
+	const char *seconds;
+	bool only_drops;
+	bool has_frames;
 };
 
 struct lb_ctl_options {
@@ -48,6 +63,8 @@ struct lb_ctl_options {
 	const char *tcp_flags; /* explain; NULL: not said */
 	const char *bytes;
 	const char *interface;
+	struct lb_ctl_trace_options trace;
+	bool has_trace_option;
 	bool is_done;         /* --help or --version was answered */
 };
 

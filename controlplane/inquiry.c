@@ -51,9 +51,9 @@ static void end_some(struct lb_inquiries *all)
 
 	for (q = TAILQ_FIRST(&all->open); q != NULL; q = next) {
 		next = TAILQ_NEXT(q, link);
-		if (q->n_left == 0)
+		if (q->is_done != NULL ? q->is_done(q) : q->n_left == 0)
 			end(all, q, LB_INQUIRY_ANSWERED);
-		else if (now_us >= q->deadline_us)
+		else if (q->is_done == NULL && now_us >= q->deadline_us)
 			end(all, q, LB_INQUIRY_LATE);
 	}
 }
@@ -108,6 +108,15 @@ static void drain(struct lb_inquiries *all)
 	for (uint32_t i = 0; i < LB_INQUIRY_REPORTS_MAX && TAILQ_EMPTY(&all->open); i++)
 		if (!lb_dataplane_report(all->dp, &report))
 			return;
+}
+
+bool lb_inquiry_is_open(const struct lb_inquiries *all, enum lb_query_type type)
+{
+	const struct lb_inquiry *q = TAILQ_FIRST(&all->open);
+
+	while (q != NULL && q->query.type != type)
+		q = TAILQ_NEXT(q, link);
+	return q != NULL;
 }
 
 int lb_inquiry_start(struct lb_inquiries *all, struct lb_dataplane *dp, struct lb_inquiry *q)

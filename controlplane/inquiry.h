@@ -35,6 +35,9 @@ struct lb_inquiry {
 	struct lb_query query; /* `id` is given by start */
 	uint32_t patience_ms;
 	void (*on_report)(struct lb_inquiry *q, const struct lb_report *report);
+	/* NULL: done when every worker has told its last report, or when patience is over.
+	 * Otherwise asked in each turn, and nothing else ends it but the daemon. */
+	bool (*is_done)(struct lb_inquiry *q);
 	/* Once, from the loop, never from within start: `q` is the asker's again. */
 	void (*on_end)(struct lb_inquiry *q, enum lb_inquiry_end why);
 
@@ -47,6 +50,9 @@ int lb_inquiries_create(struct event_base *base, struct lb_inquiries **out);
 
 /* Ends what is under way. NULL is allowed. */
 void lb_inquiries_destroy(struct lb_inquiries *all);
+
+/* Is a query of this type under way? */
+bool lb_inquiry_is_open(const struct lb_inquiries *all, enum lb_query_type type);
 
 int lb_inquiry_start(struct lb_inquiries *all, struct lb_dataplane *dp, struct lb_inquiry *q);
 

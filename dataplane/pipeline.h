@@ -19,6 +19,7 @@
 #include "lb/command.h"
 #include "lb/dataplane.h"
 #include "lb/explain.h"
+#include "lb/trace.h"
 #include "packet/packet.h"
 #include "steer/conn_table.h"
 #include "steer/fragment_table.h"
@@ -96,7 +97,6 @@ void lb_pipeline_explain(const struct lb_pipeline *pl, const struct lb_question 
 
 /* For --explain: called after each pass for each packet that the pass worked on, when set. The
  * packet path pays one predictable branch per pass. */
-enum lb_pass { LB_PASS_ADMIT, LB_PASS_CHOOSE, LB_PASS_DELIVER, LB_PASS_ACCOUNT, LB_PASS_N };
 typedef void (*lb_pipeline_observer)(void *ctx, enum lb_pass pass, uint32_t idx,
 				     const struct lb_pkt *pkt);
 void lb_pipeline_observe(struct lb_pipeline *pl, lb_pipeline_observer on_pass, void *ctx);

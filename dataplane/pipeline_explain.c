@@ -250,7 +250,7 @@ static void tell_end(const struct lb_steer *st, const struct lb_pkt *p, struct l
 	if (p->real_id != UINT32_MAX)
 		out->real_live = (uint32_t)st->real_lines[p->real_id].traffic.conns_live;
 	if (p->verdict == LB_VERDICT_TX && !p->is_originated)
-		out->out_bytes = (uint16_t)(p->len - LB_ETH_BYTES);
+		out->out_bytes = (uint16_t)(lb_pkt_bytes(p) - p->l3_off);
 }
 
 void lb_pipeline_explain(const struct lb_pipeline *pl, const struct lb_question *q, uint64_t now_ms,
@@ -266,6 +266,7 @@ void lb_pipeline_explain(const struct lb_pipeline *pl, const struct lb_question 
 	e.pkt.service = LB_SERVICE_NOT_FOUND;
 	e.pkt.real_id = UINT32_MAX;
 	lb_parse(&e.pkt);
+	e.pkt.iface = q->iface;
 	if (e.pkt.verdict == LB_VERDICT_CONTINUE && e.pkt.kind != LB_PKT_FLOW)
 		e.pkt.verdict = LB_VERDICT_PUNT;
 	if (e.pkt.verdict == LB_VERDICT_CONTINUE) {

@@ -1,6 +1,7 @@
 #include "api.h"
 
 #include "api_explain.h"
+#include "api_trace.h"
 #include "api_write.h"
 #include "config/document_edit.h"
 #include "config/json.h"
@@ -269,6 +270,8 @@ static void on_request(void *ctx, struct lb_http_exchange *x)
 	}
 	if (head->method == LB_HTTP_GET || head->method == LB_HTTP_HEAD)
 		handle_read(api, x, route->id, resource);
+	else if (route->id == LB_ROUTE_TRACE)
+		lb_api_trace(api->ctl, x);
 	else
 		lb_api_write(api->ctl, x, resource);
 }

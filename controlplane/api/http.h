@@ -72,6 +72,9 @@ const char *lb_http_exchange_body(const struct lb_http_exchange *x, size_t *n);
 char *lb_http_exchange_take_body(struct lb_http_exchange *x, size_t *n);
 bool lb_http_exchange_is_tcp(const struct lb_http_exchange *x);
 
+/* Has the client gone, or said that it sends no more, while its answer is awaited? */
+bool lb_http_exchange_is_abandoned(const struct lb_http_exchange *x);
+
 struct lb_http_response {
 	int status;
 	const char *content_type; /* a constant; NULL without body */

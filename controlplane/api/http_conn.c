@@ -1,6 +1,7 @@
 #include "http_conn.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -466,6 +467,17 @@ char *lb_http_exchange_take_body(struct lb_http_exchange *x, size_t *n)
 	x->n_body = 0;
 	x->body_room = 0;
 	return body;
+}
+
+bool lb_http_exchange_is_abandoned(const struct lb_http_exchange *x)
+{
+	struct pollfd fd = {.events = POLLRDHUP};
+
+	if (x->conn == NULL)
+		return true;
+	/* While the handler has the exchange nothing is read from the connection. */
+	fd.fd = bufferevent_getfd(x->conn->bev);
+	return poll(&fd, 1, 0) > 0;
 }
 
 bool lb_http_exchange_is_tcp(const struct lb_http_exchange *x)

@@ -2,6 +2,34 @@
 
 #include <assert.h>
 
+#define LAST_REPORTS_BYTES (LB_QUERIES_MAX * (uint32_t)(sizeof(struct lb_report) + 16))
+
+static bool tell_trace(void *ctx, const struct lb_trace_record *record)
+{
+	struct lb_reporter *r = ctx;
+	struct lb_report report = {
+		.type = LB_QUERY_TRACE, .id = r->trace_id, .worker = r->worker, .trace = *record};
+
+	report.trace.at_ms = *r->now_ms;
+	if (lb_byte_ring_room(r->ring) >= sizeof(report) + 16 + LAST_REPORTS_BYTES &&
+	    lb_byte_ring_put(r->ring, report.type, &report, sizeof(report)))
+		return true;
+	lb_pipeline_count(r->pipeline, LB_COUNT_trace_lost, 1);
+	return false;
+}
+
+void lb_reporter_init(struct lb_reporter *r, const uint64_t *now_ms)
+{
+	r->now_ms = now_ms;
+	r->tracer.tell = tell_trace;
+	r->tracer.ctx = r;
+}
+
+void lb_reporter_keep_house(struct lb_reporter *r)
+{
+	lb_tracer_rest(&r->tracer);
+}
+
 /* A last report: the room for it was kept. */
 static void tell_last(struct lb_reporter *r, const struct lb_query *query, struct lb_report *report)
 {
@@ -16,13 +44,17 @@ static void tell_last(struct lb_reporter *r, const struct lb_query *query, struc
 	(void)is_told;
 }
 
-void lb_reporter_take(struct lb_reporter *r, const struct lb_query *query, uint64_t now_ms)
+void lb_reporter_take(struct lb_reporter *r, const struct lb_query *query)
 {
 	struct lb_report report = {.type = query->type};
 
 	switch ((enum lb_query_type)query->type) {
 	case LB_QUERY_EXPLAIN:
-		lb_pipeline_explain(r->pipeline, &query->question, now_ms, &report.answer);
+		lb_pipeline_explain(r->pipeline, &query->question, *r->now_ms, &report.answer);
+		break;
+	case LB_QUERY_TRACE:
+		r->trace_id = query->id;
+		lb_tracer_start(&r->tracer, r->pipeline, &query->filter);
 		break;
 	case LB_QUERY_N:
 		break;

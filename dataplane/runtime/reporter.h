@@ -6,7 +6,8 @@
  * Threads  the worker; control is the ring's other end (lb_reporter_read)
  * Memory   inside struct lb_worker; the ring is in the worker's block
  * Limits   LB_REPORT_RING_BYTES. Room for one last report to each of LB_QUERIES_MAX queries is kept
- *          free by all others, so an answer always fits
+ *          free by all others, so an answer always fits; a traced packet that finds no other room
+ *          is counted (trace_lost)
  * Errors   none
  * Tests    tests/eal/test_dataplane.c
  */
@@ -14,7 +15,7 @@
 #define LB_REPORTER_H
 
 #include "lb/report.h"
-#include "pipeline.h"
+#include "pipeline_trace.h"
 #include "runtime/byte_ring.h"
 
 #define LB_REPORT_RING_BYTES 262144u
@@ -23,9 +24,18 @@ struct lb_reporter {
 	uint32_t worker;
 	struct lb_pipeline *pipeline;
 	struct lb_byte_ring *ring;
+	const uint64_t *now_ms; /* the worker's */
+	uint32_t trace_id;      /* query of the trace that runs */
+	struct lb_tracer tracer;
 };
 
-void lb_reporter_take(struct lb_reporter *r, const struct lb_query *query, uint64_t now_ms);
+/* `pipeline`, `worker` and `ring` are set. */
+void lb_reporter_init(struct lb_reporter *r, const uint64_t *now_ms);
+
+void lb_reporter_take(struct lb_reporter *r, const struct lb_query *query);
+
+/* Now and then, between bursts. */
+void lb_reporter_keep_house(struct lb_reporter *r);
 
 /* Control. False: there is none now. */
 bool lb_reporter_read(struct lb_byte_ring *ring, struct lb_report *out);

@@ -221,7 +221,9 @@ static void serve_held(struct lb_worker *w)
 			p->is_handed = held->is_handed;
 			w->mbufs[w->burst.n++] = held->mbuf;
 		}
+		w->reporter.tracer.is_again = true;
 		lb_pipeline_run_again(w->pipeline, &w->burst, w->now_ms);
+		w->reporter.tracer.is_again = false;
 		commit(w);
 	}
 }
@@ -254,7 +256,7 @@ static uint32_t take_commands(struct lb_worker *w)
 			if (cmds[i].type == LB_CMD_GENERATION)
 				w->generation = cmds[i].value;
 			else if (cmds[i].type == LB_CMD_ASK)
-				lb_reporter_take(&w->reporter, cmds[i].object, w->now_ms);
+				lb_reporter_take(&w->reporter, cmds[i].object);
 			else
 				lb_pipeline_apply(w->pipeline, &cmds[i]);
 		}
@@ -330,6 +332,7 @@ static uint32_t keep_house(struct lb_worker *w)
 		w->aged_ms = w->now_ms;
 	}
 	ask_for_next_hops(w);
+	lb_reporter_keep_house(&w->reporter);
 	if (w->inject != NULL)
 		work += take_injected(w);
 	return work;

@@ -91,6 +91,7 @@ int lb_worker_block_create(const struct lb_pipeline_params *params, struct lb_wo
 		rc = lb_pipeline_init(at, params, &w->pipeline);
 	w->reporter.worker = w->idx;
 	w->reporter.pipeline = w->pipeline;
+	lb_reporter_init(&w->reporter, &w->now_ms);
 	if (rc != 0) {
 		lb_worker_block_destroy(w);
 		return rc;

@@ -15,11 +15,13 @@
 #define LB_REPORT_H
 
 #include "lb/explain.h"
+#include "lb/trace.h"
 
 #define LB_QUERIES_MAX 16u
 
 enum lb_query_type {
 	LB_QUERY_EXPLAIN,
+	LB_QUERY_TRACE, /* the last report comes at once, the packets follow */
 	LB_QUERY_N,
 };
 
@@ -28,6 +30,7 @@ struct lb_query {
 	uint32_t id; /* not 0; comes back with every report */
 	union {
 		struct lb_question question;
+		struct lb_trace_filter filter;
 	};
 };
 
@@ -38,6 +41,7 @@ struct lb_report {
 	bool is_last; /* of this worker to this query */
 	union {
 		struct lb_answer answer;
+		struct lb_trace_record trace; /* not in the last report */
 	};
 };
 

@@ -131,3 +131,77 @@ Test(reports, questions_are_bounded_and_none_is_lost, .timeout = 60)
 	}
 	installation_stop(&in);
 }
+
+/* Starts or ends a trace and waits until both workers know. */
+static void trace(struct installation *in, uint32_t id, uint32_t count)
+{
+	struct lb_query query = {.type = LB_QUERY_TRACE, .id = id};
+	struct lb_report report;
+
+	query.filter = (struct lb_trace_filter){.count = count, .slot = UINT32_MAX};
+	query.filter.proto = count == 0 ? 0 : IPPROTO_TCP;
+	cr_assert_eq(lb_dataplane_ask(in->dp, &query), 0);
+	for (uint32_t i = 0; i < N_WORKERS; i++) {
+		do
+			next_report(in, &report);
+		while (!report.is_last);
+		cr_assert_eq(report.id, id);
+	}
+}
+
+static bool has_lost(struct installation *in, uint64_t n)
+{
+	return installation_count(in, LB_COUNT_trace_lost) >= n;
+}
+
+Test(reports, packets_are_told_as_they_came_and_left, .timeout = 60)
+{
+	struct installation in;
+	struct lb_report report;
+	struct frame f;
+
+	start(&in);
+	trace(&in, 7, 2);
+	clients_syn(&f, 3);
+	inject(&in, &f);
+	do
+		next_report(&in, &report);
+	while (report.trace.verdict != LB_VERDICT_TX);
+	cr_expect(report.id == 7 && !report.is_last && report.type == LB_QUERY_TRACE);
+	cr_expect(report.trace.in_bytes == f.len &&
+		  memcmp(report.trace.in, frame_at(&f, 0), f.len) == 0);
+	cr_expect(report.trace.out_bytes == f.len && !report.trace.was_known &&
+		  report.trace.slot == 0 && report.trace.tcp_flags == LB_TCP_SYN);
+	trace(&in, 8, 0);
+	installation_stop(&in);
+}
+
+/* Nobody reads: what does not fit is counted, and an answer still finds its room. */
+Test(reports, a_full_ring_loses_packets_and_no_answer, .timeout = 60)
+{
+	struct lb_query query = {.type = LB_QUERY_TRACE, .id = 9};
+	struct lb_report report;
+	struct installation in;
+	uint32_t n_told = 0, n_answers = 0, iface;
+	uint8_t got[2048];
+	struct frame f;
+
+	start(&in);
+	query.filter = (struct lb_trace_filter){.count = UINT32_MAX, .slot = UINT32_MAX};
+	cr_assert_eq(lb_dataplane_ask(in.dp, &query), 0);
+	while (!has_lost(&in, 1)) {
+		clients_arp(&f);
+		inject(&in, &f);
+		while (lb_dataplane_punt_read(in.dp, &iface, got, sizeof(got)) != 0)
+			;
+	}
+	query = question(10, 1);
+	cr_assert_eq(lb_dataplane_ask(in.dp, &query), 0);
+	while (n_answers < N_WORKERS) {
+		next_report(&in, &report);
+		n_told += report.id == 9 && !report.is_last;
+		n_answers += report.id == 10;
+	}
+	cr_expect(n_told > 100, "%u", n_told);
+	installation_stop(&in);
+}

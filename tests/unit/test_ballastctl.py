@@ -16,8 +16,8 @@ import tempfile
 import threading
 
 FOLDER = pathlib.Path(__file__).resolve().parent / 'ballastctl'
-STATUS, STATS, CONFIG, EXPLAINED = ((FOLDER / f'{name}.json').read_bytes()
-                                    for name in ('status', 'stats', 'config', 'explain'))
+STATUS, STATS, CONFIG, EXPLAINED, TRACED = ((FOLDER / f'{name}.json').read_bytes()
+                                    for name in ('status', 'stats', 'config', 'explain', 'trace'))
 WANTED = str(FOLDER / 'wanted.json')
 PATIENCE_S = 120
 ETAG = '"92bde01c5bd87c15-87f9ae0db3b593e3"'
@@ -76,6 +76,18 @@ CASES = {
                       '%5B2001:db8::10%5D:53%20%26x':
                       problem(400, 'the query is not understood',
                               [('destination', 'must be an address with its port')])}, None),
+    'trace': (['trace'], {'POST trace': answer(TRACED)}, None),
+    'trace-json': (['trace', '-o', 'json', '--count', '2'], {'POST trace': answer(TRACED)}, None),
+    'trace-frames': (['trace', '--frames', '--service', 'www', '--drops', '--source',
+                      '198.51.100.0/24', '--source-port', '40000', '--destination', '192.0.2.10',
+                      '--destination-port', '80', '--protocol', 'tcp', '--count', '3', '--for',
+                      '5'], {'POST trace': answer(TRACED)}, None),
+    'trace-none': (['trace', '--count', 'ten'],
+                   {'POST trace': answer({'packets': [], 'ended_by': '\x1btimeout',
+                                          'n_lost': 12})}, None),
+    'trace-refused': (['trace'], {'POST trace': problem(409, 'another trace is running')}, None),
+    'trace-words': (['trace', 'tcp'], {}, None),
+    'show-services-drops': (['show', 'services', '--drops'], {}, None),
     'explain-too-few': (['explain', 'tcp', '198.51.100.7:40000'], {}, None),
     'explain-too-many': (['explain', *PACKET, 'x'], {}, None),
     'explain-too-long': (['explain', 'tcp', '[' * 400, '1.2.3.4:5'], {}, None),
@@ -194,7 +206,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
         self.close_connection = int(headers.get('Content-Length', len(body))) != len(body)
 
-    do_GET = do_PUT = do_PATCH = handle_any
+    do_GET = do_PUT = do_PATCH = do_POST = handle_any
 
 
 class Daemon(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
