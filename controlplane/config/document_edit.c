@@ -15,6 +15,21 @@ struct resource {
 	const char *inner_name;
 };
 
+/* The document's key for a list's word in paths; NULL: there is no such list. */
+static const char *find_list(const char *word)
+{
+	static const char *const lists[][2] = {
+		{"health-monitors", "health_monitors"},       {"nat-sources", "nat_sources"},
+		{"persistence-groups", "persistence_groups"}, {"server-pools", "server_pools"},
+		{"virtual-services", "virtual_services"},
+	};
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		if (strcmp(word, lists[i][0]) == 0)
+			return lists[i][1];
+	return NULL;
+}
+
 static int parse_path(const char *path, struct resource *res)
 {
 	char *part[4] = {0}, *rest = NULL;
@@ -37,11 +52,8 @@ static int parse_path(const char *path, struct resource *res)
 	res->is_inner = n > 2;
 	if (strcmp(part[0], "real-servers") == 0)
 		return n == 2 ? 0 : -ENOENT;
-	if (strcmp(part[0], "server-pools") == 0)
-		res->list = "server_pools";
-	else if (strcmp(part[0], "virtual-services") == 0)
-		res->list = "virtual_services";
-	else
+	res->list = find_list(part[0]);
+	if (res->list == NULL)
 		return -ENOENT;
 	if (n > 2 &&
 	    (strcmp(res->list, "server_pools") != 0 || strcmp(part[2], "real-servers") != 0))
