@@ -3,6 +3,7 @@
 #include "control_state.h"
 
 #include "config/config_tables.h"
+#include "discard.h"
 #include "health/health.h"
 #include "log.h"
 
@@ -120,8 +121,7 @@ int lb_control_apply(struct lb_control *ctl, struct lb_candidate *c, struct lb_e
 	plan_settle(ctl);
 	start_probes(ctl);
 	lb_control_text_release(ctl->text);
-	lb_document_free(ctl->doc);
-	lb_config_free(ctl->cfg);
+	lb_discard(ctl->helper, ctl->doc, ctl->cfg);
 	ctl->text = shared;
 	ctl->doc = c->doc;
 	ctl->cfg = c->cfg;

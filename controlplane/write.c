@@ -2,6 +2,7 @@
 
 #include "boot_keys.h"
 #include "config/document_edit.h"
+#include "discard.h"
 #include "log.h"
 
 #include <errno.h>
@@ -27,8 +28,7 @@ void lb_write_free(struct lb_write *w)
 	if (w == NULL)
 		return;
 	free(w->body);
-	lb_document_free(w->after);
-	lb_config_free(w->cfg);
+	lb_discard(w->ctl != NULL ? w->ctl->helper : NULL, w->after, w->cfg);
 	free(w->text);
 	lb_text_free(&w->changes);
 	free(w);
