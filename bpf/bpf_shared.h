@@ -63,10 +63,14 @@ struct lb_steer_block_key {
 	__u32 side; /* enum lb_steer_side */
 };
 
+#define LB_STEER_TAGS_MAX 16 /* VLANs of one netdev that are ours */
+
 /* One row, index 0, per netdev. */
 struct lb_steer_port {
 	__u8 mac[6]; /* frames to another one are not for us: a bridge may flood them */
-	__u8 unused[2];
+	__u8 is_untagged_ours;
+	__u8 n_tags;
+	__u32 tags[LB_STEER_TAGS_MAX]; /* as in lb/vlan.h */
 };
 
 /* Per netdev and CPU. */
@@ -92,6 +96,6 @@ enum lb_decap_stat {
 _Static_assert(sizeof(struct lb_steer_addr_key) == 16, "map layout");
 _Static_assert(sizeof(struct lb_steer_addr) == 20, "map layout");
 _Static_assert(sizeof(struct lb_steer_block_key) == 24, "map layout: no padding in a key");
-_Static_assert(sizeof(struct lb_steer_port) == 8, "map layout");
+_Static_assert(sizeof(struct lb_steer_port) == 72, "map layout");
 
 #endif

@@ -16,10 +16,10 @@ SEC("tc")
 int ballast_punt(struct __sk_buff *skb)
 {
 	/* In generic mode the XDP program sits behind this point and would give the frame to the
-	 * worker again, for ever. It leaves tagged frames alone, and the kernel takes a tag with
-	 * VLAN 0 off and goes on. One tag stays beside the frame where XDP does not see it; the
-	 * second pushes it inside. */
-	if (is_generic && (bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), 0) != 0 ||
+	 * worker again, for ever. It leaves a provider's tag with VLAN 0 alone, which nobody sends,
+	 * and the kernel takes it off and goes on. One tag stays beside the frame where XDP does
+	 * not see it; the second pushes it inside. */
+	if (is_generic && (bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021AD), 0) != 0 ||
 			   bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), 0) != 0))
 		return 2; /* TC_ACT_SHOT */
 	return bpf_redirect(to_ifindex, BPF_F_INGRESS);

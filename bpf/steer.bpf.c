@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only */
 /* The workers' packets to their AF_XDP sockets, everything else to the kernel.
  *
+ * A frame is looked at if it is in a VLAN of ours, behind at most two tags, or untagged where we
+ * have an untagged interface.
+ *
  * A packet is ours when its destination is a configured service or NAT source, or its source a
  * real server whose replies pass through us (nat) and its destination no address of this host. An
  * ICMP error is ours when the packet that answers its quote would be. What has no readable port
@@ -322,21 +325,76 @@ static __always_inline int is_mac(const __u8 *a, const __u8 *b)
 		 (a[5] ^ b[5]));
 }
 
+/* Tags as lb/vlan.h packs them. */
+static __always_inline __u32 tag_type(__be16 type)
+{
+	if (type == bpf_htons(ETH_P_8021Q))
+		return 1;
+	if (type == bpf_htons(ETH_P_8021AD))
+		return 2;
+	return type == bpf_htons(ETH_P_QINQ1) ? 3 : 0;
+}
+
+struct tag {
+	__be16 tci;
+	__be16 type; /* of what follows */
+};
+
+/* The IP packet's offset and type, and the tags before it but those of id 0; 0: cut short, or what
+ * punt.bpf.c has marked. */
+static __always_inline __u32 walk_tags(const struct packet *p, __be16 *type, __u32 *tags)
+{
+	__u32 off = sizeof(struct ethhdr);
+
+#pragma unroll
+	for (int i = 0; i < 2; i++) {
+		__u32 kind = tag_type(*type), id;
+		struct tag *tag = p->data + off;
+
+		if (!kind)
+			break;
+		if ((void *)(tag + 1) > p->end)
+			return 0;
+		id = bpf_ntohs(tag->tci) & 0xfff;
+		if (!id && kind == 2)
+			return 0;
+		if (id)
+			*tags = *tags << 16 | kind << 12 | id;
+		*type = tag->type;
+		off += sizeof(*tag);
+	}
+	return off;
+}
+
+static __always_inline int is_our_vlan(const struct lb_steer_port *port, __u32 tags)
+{
+	if (!tags)
+		return port->is_untagged_ours;
+	for (__u32 i = 0; i < LB_STEER_TAGS_MAX && i < port->n_tags; i++)
+		if (port->tags[i] == tags)
+			return 1;
+	return 0;
+}
+
 static __always_inline int is_for_us(const struct packet *p, const struct ethhdr *eth)
 {
+	__be16 type = eth->h_proto;
 	struct lb_steer_port *port;
 	struct flow f = {};
-	__u32 zero = 0, l4;
+	__u32 zero = 0, tags = 0, l3, l4;
 	__u8 icmp_proto;
 
 	port = bpf_map_lookup_elem(&ballast_port, &zero);
 	if (!port || !is_mac(eth->h_dest, port->mac))
 		return 0;
-	if (eth->h_proto == bpf_htons(ETH_P_IP)) {
-		l4 = parse_ipv4(p, sizeof(*eth), 0, &f);
+	l3 = walk_tags(p, &type, &tags);
+	if (!l3 || !is_our_vlan(port, tags))
+		return 0;
+	if (type == bpf_htons(ETH_P_IP)) {
+		l4 = parse_ipv4(p, l3, 0, &f);
 		icmp_proto = IPPROTO_ICMP;
-	} else if (eth->h_proto == bpf_htons(ETH_P_IPV6)) {
-		l4 = parse_ipv6(p, sizeof(*eth), 0, &f);
+	} else if (type == bpf_htons(ETH_P_IPV6)) {
+		l4 = parse_ipv6(p, l3, 0, &f);
 		icmp_proto = IPPROTO_ICMPV6;
 	} else {
 		return 0;

@@ -211,13 +211,14 @@ static void on_link(void *ctx, uint32_t iface, const struct lb_link *link)
 	struct lb_control *ctl = ctx;
 	struct lb_iface value;
 
-	if (link->netdev[0] == '\0')
+	if (link->netdev[0] == '\0' && link->mtu == 0)
 		return;
 	lb_log(link->is_up && link->has_carrier ? LB_LOG_INFO : LB_LOG_WARNING, "netlink",
 	       "link netdev=%s up=%d carrier=%d mtu=%u", link->netdev, link->is_up,
 	       link->has_carrier, link->mtu);
-	/* A netdev that went away keeps its last address in the workers. */
-	if (link->ifindex == 0)
+	/* A netdev that went away keeps its last address in the workers. One without a name is that
+	 * of the device below an interface in a VLAN. */
+	if (link->ifindex == 0 && link->netdev[0] != '\0')
 		return;
 	value = lb_control_iface(ctl, iface, link->mac, link->mtu);
 	lb_kernel_path_set_mac(ctl->kernel, iface, link->mac);

@@ -14,9 +14,9 @@
 
 struct kernel_iface {
 	char name[LB_NAME_MAX];
+	uint32_t port; /* index of the first interface of the same device */
 	bool is_af_xdp;
 	bool is_attached;
-	bool has_netdev;      /* af_xdp, or a twin */
 	struct lb_punt *punt; /* NULL: off */
 	struct lb_error off;  /* why there is neither that nor a twin */
 	uint64_t punts_lost;  /* frames for the kernel without a way to it */
@@ -127,6 +127,18 @@ static void settled_event(void *ctx)
 	kp->params.events.on_settled(kp->params.events.ctx);
 }
 
+/* All interfaces of the device whose first one is `port`. */
+static int set_tags(struct lb_kernel_path *kp, uint32_t port)
+{
+	const struct lb_cfg_node *node = kp->params.node;
+	uint32_t tags[LB_IFACES_MAX], n = 0;
+
+	for (uint32_t i = port; i < node->n_interfaces; i++)
+		if (node->interfaces[i].port == port)
+			tags[n++] = node->interfaces[i].tags;
+	return lb_steering_set_tags(kp->steering, port, tags, n);
+}
+
 static int open_iface(struct lb_kernel_path *kp, uint32_t i, const struct lb_cfg_interface *cfg,
 		      struct lb_error *err)
 {
@@ -135,16 +147,20 @@ static int open_iface(struct lb_kernel_path *kp, uint32_t i, const struct lb_cfg
 	int rc;
 
 	snprintf(iface->name, sizeof(iface->name), "%s", cfg->name);
+	iface->port = cfg->port;
 	iface->is_af_xdp = strncmp(cfg->device, DEVICE_AF_XDP, strlen(DEVICE_AF_XDP)) == 0;
 	/* The first interface of a device stands for it. */
 	if (!iface->is_af_xdp || cfg->port != i)
 		return 0;
-	iface->has_netdev = true;
 	if (kp->steering != NULL) {
 		rc = lb_steering_attach(kp->steering, i, netdev, err);
 		if (rc < 0)
 			return rc;
 		iface->is_attached = true;
+		rc = set_tags(kp, i);
+		if (rc < 0)
+			return lb_error_set(err, rc, "", "telling the VLANs of %s failed: %s",
+					    netdev, strerror(-rc));
 	}
 	if (lb_punt_open(netdev, &iface->punt, &iface->off) < 0)
 		iface->punt = NULL;
@@ -205,6 +221,7 @@ int lb_kernel_path_open(const struct lb_kernel_path_params *params, struct lb_ke
 static int add_twin(struct lb_kernel_path *kp, uint32_t i, struct lb_cfg_interface *cfg,
 		    struct lb_error *err)
 {
+	struct lb_cfg_interface bare = *cfg;
 	struct kernel_iface *iface = &kp->iface[i];
 	char where[LB_ERROR_WHERE_MAX];
 	int rc;
@@ -215,8 +232,12 @@ static int add_twin(struct lb_kernel_path *kp, uint32_t i, struct lb_cfg_interfa
 		lb_error_set(&iface->off, 0, "", "`twin` is none");
 		return 0;
 	}
-	rc = lb_twins_add(kp->twins, i, cfg, &iface->off);
-	iface->has_netdev = rc == 0;
+	/* What is in a VLAN has its addresses on a VLAN device of the twin. */
+	if (cfg->tags != 0) {
+		bare.n_addresses = 0;
+		bare.gateway = bare.gateway_ipv6 = (struct lb_addr){{0}};
+	}
+	rc = lb_twins_add(kp->twins, i, &bare, &iface->off);
 	if (rc == 0)
 		return 0;
 	cfg->twin[0] = '\0';
@@ -293,11 +314,19 @@ void lb_kernel_path_start(struct lb_kernel_path *kp)
 	lb_twins_start(kp->twins);
 }
 
+static bool has_netdev(const struct lb_kernel_path *kp, uint32_t iface)
+{
+	struct lb_link link;
+
+	lb_netlink_link(kp->netlink, iface, &link);
+	return link.netdev[0] != '\0';
+}
+
 /* Where an address goes that is on no interface's network. */
 static uint32_t fallback_iface(const struct lb_kernel_path *kp)
 {
 	for (uint32_t i = 0; i < kp->n_ifaces; i++)
-		if (kp->iface[i].has_netdev)
+		if (has_netdev(kp, i))
 			return i;
 	return UINT32_MAX;
 }
@@ -323,7 +352,7 @@ static int set_addresses(struct lb_kernel_path *kp, const struct lb_kernel_rules
 		want.iface = lb_netlink_iface_of(kp->netlink, &want.addr);
 		if (want.iface == UINT32_MAX)
 			want.iface = fallback_iface(kp);
-		if (want.iface < kp->n_ifaces && kp->iface[want.iface].has_netdev)
+		if (want.iface < kp->n_ifaces)
 			wanted[n++] = want;
 	}
 	n_refused = lb_netlink_set_addresses(kp->netlink, wanted, n);
@@ -475,6 +504,20 @@ static void report_way(const struct lb_kernel_path *kp, uint32_t i, struct lb_te
 			    iface->off.what);
 }
 
+static void report_vlan(const struct lb_kernel_path *kp, uint32_t i, struct lb_text *out)
+{
+	const struct kernel_iface *iface = &kp->iface[i];
+	struct lb_link link;
+
+	lb_netlink_link(kp->netlink, i, &link);
+	lb_text_fmt(out, "  to the kernel %s: with %s, tagged", iface->name,
+		    kp->iface[iface->port].name);
+	if (link.netdev[0] != '\0')
+		lb_text_fmt(out, "; its VLAN device is %s\n", link.netdev);
+	else
+		lb_text_fmt(out, "; without a VLAN device its neighbours are the document's\n");
+}
+
 void lb_kernel_path_report(const struct lb_kernel_path *kp, struct lb_text *out)
 {
 	struct lb_netlink_part part;
@@ -484,7 +527,10 @@ void lb_kernel_path_report(const struct lb_kernel_path *kp, struct lb_text *out)
 		if (kp->iface[i].is_attached)
 			lb_text_fmt(out, "  steering %s: %s\n", kp->iface[i].name,
 				    lb_steering_describe(kp->steering, i, text, sizeof(text)));
-		report_way(kp, i, out);
+		if (kp->iface[i].port == i)
+			report_way(kp, i, out);
+		else
+			report_vlan(kp, i, out);
 	}
 	if (kp->steering == NULL)
 		lb_text_fmt(out, "  steering: off because %s\n", kp->steering_off.what);

@@ -28,6 +28,7 @@ struct steered_netdev {
 	int claim;      /* socket whose name says that a living Ballast has the netdev */
 	uint32_t mode;  /* XDP_FLAGS_DRV_MODE or XDP_FLAGS_SKB_MODE */
 	int native_err; /* why not native */
+	struct lb_steer_port port; /* as the program has it */
 };
 
 struct lb_steering {
@@ -261,6 +262,7 @@ int lb_steering_attach(struct lb_steering *st, uint32_t iface, const char *netde
 	if (dev->program != NULL)
 		return lb_error_set(err, -EALREADY, "", "%s is attached already", dev->name);
 	dev->claim = -1;
+	dev->port.is_untagged_ours = 1;
 	snprintf(dev->name, sizeof(dev->name), "%s", netdev);
 	dev->ifindex = (int)if_nametoindex(netdev);
 	if (dev->ifindex == 0)
@@ -324,17 +326,37 @@ void lb_steering_close(struct lb_steering *st)
 	free(st);
 }
 
-int lb_steering_set_mac(struct lb_steering *st, uint32_t iface, const uint8_t mac[6])
+static int write_port(const struct steered_netdev *dev)
 {
-	struct steered_netdev *dev = &st->netdevs[iface];
-	struct lb_steer_port port = {0};
 	uint32_t zero = 0;
 
 	if (dev->program == NULL)
 		return -ENOENT;
-	memcpy(port.mac, mac, sizeof(port.mac));
-	return bpf_map_update_elem(bpf_map__fd(dev->program->maps.ballast_port), &zero, &port,
+	return bpf_map_update_elem(bpf_map__fd(dev->program->maps.ballast_port), &zero, &dev->port,
 				   BPF_ANY);
+}
+
+int lb_steering_set_mac(struct lb_steering *st, uint32_t iface, const uint8_t mac[6])
+{
+	struct steered_netdev *dev = &st->netdevs[iface];
+
+	memcpy(dev->port.mac, mac, sizeof(dev->port.mac));
+	return write_port(dev);
+}
+
+int lb_steering_set_tags(struct lb_steering *st, uint32_t iface, const uint32_t *tags, uint32_t n)
+{
+	struct steered_netdev *dev = &st->netdevs[iface];
+
+	dev->port.is_untagged_ours = 0;
+	dev->port.n_tags = 0;
+	for (uint32_t i = 0; i < n && i < LB_STEER_TAGS_MAX; i++) {
+		if (tags[i] == 0)
+			dev->port.is_untagged_ours = 1;
+		else
+			dev->port.tags[dev->port.n_tags++] = tags[i];
+	}
+	return write_port(dev);
 }
 
 /* Brings the block map from `from` to `to`, both sorted. Deleting cannot fail but for an entry

@@ -44,6 +44,10 @@ void lb_steering_close(struct lb_steering *st);
 /* The netdev's link-layer address changed; attach reads the first one itself. */
 int lb_steering_set_mac(struct lb_steering *st, uint32_t iface, const uint8_t mac[6]);
 
+/* The VLANs of this netdev in which we have interfaces, 0 for untagged frames, which alone attach
+ * begins with; at most LB_STEER_TAGS_MAX. What comes in others is the kernel's. */
+int lb_steering_set_tags(struct lb_steering *st, uint32_t iface, const uint32_t *tags, uint32_t n);
+
 /* The wanted rules in two halves: restrict removes every entry that `rules` do not need (before
  * the removal is published to the workers), extend adds those that are missing (after they have
  * acknowledged). On error the maps are as they were before the call. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "frame.h"
+#include "lb/vlan.h"
 #include "namespace.h"
 #include "xsk.h"
 
@@ -387,23 +388,88 @@ static const struct {
 
 #define N_CASES (sizeof(cases) / sizeof(cases[0]))
 
+/* `n` bytes of tags between addresses and type. */
+static void put_tags(struct frame *f, const uint8_t *tags, uint32_t n)
+{
+	uint8_t *from = frame_at(f, 12);
+
+	memmove(from + n, from, f->len - 12);
+	if (n > 0)
+		memcpy(from, tags, n);
+	f->len += n;
+}
+
 /* Every case at every length that the kernel's test run takes. */
-static void run_cases(uint32_t ours_action)
+static void run_tagged_cases(uint32_t ours_action, const uint8_t *tags, uint32_t n)
 {
 	for (size_t i = 0; i < N_CASES; i++) {
 		struct frame f;
 		struct lb_pkt p;
 
 		cases[i].build(&f, &cases[i].w);
+		put_tags(&f, tags, n);
 		p = frame_view(&f);
 		for (uint32_t len = 14; len <= p.len; len++) {
-			bool is_ours = cases[i].ours != 0 && len >= cases[i].ours;
+			bool is_ours = cases[i].ours != 0 && len >= cases[i].ours + n;
 			uint32_t want = is_ours ? ours_action : XDP_PASS;
 
-			cr_expect_eq(run(p.data, len), want, "case %s: %u of %u bytes",
-				     cases[i].name, len, p.len);
+			cr_expect_eq(run(p.data, len), want, "case %s, %u tags: %u of %u bytes",
+				     cases[i].name, n / 4, len, p.len);
 		}
 	}
+}
+
+static void run_cases(uint32_t ours_action)
+{
+	run_tagged_cases(ours_action, NULL, 0);
+}
+
+#define C100 ((uint32_t)LB_VLAN_8100 << 12 | 100u)
+#define S200 ((uint32_t)LB_VLAN_88A8 << 12 | 200u)
+#define OLD9 ((uint32_t)LB_VLAN_9100 << 12 | 9u)
+
+Test(steer_program, looks_behind_the_tags_of_our_vlans_only, .init = setup, .fini = teardown)
+{
+	static const uint32_t ours[] = {C100, S200 << 16 | C100, OLD9};
+	static const struct {
+		uint8_t bytes[8];
+		uint32_t n;
+		bool is_ours;
+	} tags[] = {
+		{{0x81, 0, 0, 100}, 4, true},
+		{{0x81, 0, 0xf0, 100}, 4, true}, /* any priority */
+		{{0x88, 0xa8, 0, 200, 0x81, 0, 0x20, 100}, 8, true},
+		{{0x91, 0, 0, 9}, 4, true},
+		{{0x81, 0, 0xe0, 0, 0x81, 0, 0, 100}, 8, true}, /* id 0: a priority only */
+		{{0x91, 0, 0, 9, 0x81, 0, 0, 0}, 8, true},
+		{{0x88, 0xa8, 0, 0, 0x81, 0, 0, 100}, 8, false}, /* the mark of punt.bpf.c */
+		{{0}, 0, false},
+		{{0x81, 0, 0, 101}, 4, false},
+		{{0x88, 0xa8, 0, 100}, 4, false},
+		{{0x88, 0xa8, 0, 200}, 4, false},
+		{{0x81, 0, 0, 0}, 4, false},
+		{{0x81, 0, 0, 100, 0x88, 0xa8, 0, 200}, 8, false},
+		{{0x81, 0, 0, 200, 0x81, 0, 0, 100}, 8, false},
+	};
+	struct words w = {"198.51.100.1", "192.0.2.10", 40000, 135};
+	static const uint8_t three[] = {0x81, 0, 0, 0, 0x81, 0, 0, 0, 0x81, 0, 0, 100};
+	struct xsk *xsk = xsk_open("lo", 0);
+	struct frame f;
+
+	cr_assert_eq(lb_steering_set_tags(st, 0, ours, 3), 0);
+	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
+		run_tagged_cases(tags[i].is_ours ? XDP_REDIRECT : XDP_PASS, tags[i].bytes,
+				 tags[i].n);
+	tcp(&f, &w);
+	put_tags(&f, three, sizeof(three));
+	cr_expect_eq(run(frame_at(&f, 0), f.len), XDP_PASS);
+	/* Untagged ones as well: a tag of id 0 names no VLAN. */
+	cr_assert_eq(lb_steering_set_tags(st, 0, (const uint32_t[]){0, C100}, 2), 0);
+	run_tagged_cases(XDP_REDIRECT, NULL, 0);
+	run_tagged_cases(XDP_REDIRECT, (const uint8_t[]){0x81, 0, 0xe0, 0}, 4);
+	run_tagged_cases(XDP_REDIRECT, (const uint8_t[]){0x81, 0, 0, 100}, 4);
+	run_tagged_cases(XDP_PASS, (const uint8_t[]){0x91, 0, 0, 9}, 4);
+	xsk_close(xsk);
 }
 
 Test(steer_program, gives_ours_to_the_socket_and_the_rest_to_the_kernel, .init = setup,
