@@ -13,6 +13,7 @@ static const char usage[] =
 	"  show services      virtual services: address, servers, connections, traffic\n"
 	"  show servers       real servers: state, since when and why, traffic\n"
 	"  show workers       cores: load, packets, connection table\n"
+	"  show interfaces    devices: link, queues, how replies find their worker, twins\n"
 	"  show counters      packets by what became of them, and whether the sum is right\n"
 	"  show status        the daemon, its interfaces and warnings\n"
 	"  show stats         exact traffic of services and servers\n"
@@ -67,6 +68,7 @@ static const struct {
 	[LB_CTL_SHOW_SERVICES] = {"show", "services", NULL, 0},
 	[LB_CTL_SHOW_SERVERS] = {"show", "servers", NULL, 0},
 	[LB_CTL_SHOW_WORKERS] = {"show", "workers", NULL, 0},
+	[LB_CTL_SHOW_INTERFACES] = {"show", "interfaces", NULL, 0},
 	[LB_CTL_SHOW_COUNTERS] = {"show", "counters", NULL, TAKES_ALL},
 	[LB_CTL_SHOW_STATUS] = {"show", "status", NULL, 0},
 	[LB_CTL_SHOW_STATS] = {"show", "stats", NULL, 0},

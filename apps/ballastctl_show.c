@@ -94,13 +94,14 @@ static int show_stats(const struct lb_ctl_view *view)
 	return rc;
 }
 
-static int show_workers(const struct lb_ctl_view *view)
+static int show_of_status(const struct lb_ctl_view *view,
+			  int (*show)(const struct lb_ctl_view *view, const cJSON *status))
 {
 	struct lb_ctl_answer status;
 	int rc = lb_ctl_call(view->client, &get_status, &status);
 
 	if (rc == LB_CTL_OK)
-		rc = lb_ctl_show_workers(view, status.json);
+		rc = show(view, status.json);
 	lb_ctl_answer_free(&status);
 	return rc;
 }
@@ -131,7 +132,9 @@ int lb_ctl_show(const struct lb_ctl_view *view)
 	case LB_CTL_SHOW_SERVERS:
 		return show_both(view, lb_ctl_show_servers);
 	case LB_CTL_SHOW_WORKERS:
-		return show_workers(view);
+		return show_of_status(view, lb_ctl_show_workers);
+	case LB_CTL_SHOW_INTERFACES:
+		return show_of_status(view, lb_ctl_show_interfaces);
 	case LB_CTL_SHOW_COUNTERS:
 		return show_counters(view);
 	case LB_CTL_SHOW_STATUS:

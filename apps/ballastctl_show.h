@@ -31,6 +31,7 @@ int lb_ctl_show_services(const struct lb_ctl_view *view, const cJSON *status, co
 int lb_ctl_show_servers(const struct lb_ctl_view *view, const cJSON *status, const cJSON *stats);
 int lb_ctl_show_stats(const struct lb_ctl_view *view, const cJSON *stats);
 int lb_ctl_show_counters(const struct lb_ctl_view *view, const cJSON *stats);
+int lb_ctl_show_interfaces(const struct lb_ctl_view *view, const cJSON *status);
 int lb_ctl_show_workers(const struct lb_ctl_view *view, const cJSON *status);
 int lb_ctl_show_status(const struct lb_ctl_view *view, const cJSON *status, const cJSON *stats);
 

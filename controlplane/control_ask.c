@@ -83,6 +83,22 @@ bool lb_control_is_stored(const struct lb_control *ctl)
 	return ctl->store != NULL && !ctl->params.is_read_only_config;
 }
 
+/* Each packet of theirs crosses from one node's memory to the other's. */
+static void report_far_workers(const struct lb_control *ctl, const char *port, int32_t node,
+			       struct lb_text *out)
+{
+	for (uint32_t i = 0; node >= 0 && i < lb_dataplane_n_workers(ctl->dp); i++) {
+		struct lb_worker_info info;
+
+		lb_dataplane_worker_info(ctl->dp, i, &info);
+		if (info.numa_node >= 0 && info.numa_node != node)
+			lb_text_fmt(out,
+				    "  warning: port %s is on NUMA node %d, core %u of worker %u "
+				    "on node %d: name cores of the port's node in node.workers\n",
+				    port, node, info.core, i, info.numa_node);
+	}
+}
+
 static void report_ports(const struct lb_control *ctl, struct lb_text *out)
 {
 	const struct lb_cfg_node *node = &ctl->cfg->node;
@@ -102,6 +118,7 @@ static void report_ports(const struct lb_control *ctl, struct lb_text *out)
 			    info.mac[5], info.mtu, info.n_rx_queues,
 			    info.n_rx_queues == 1 ? "" : "s", info.link_up ? "up" : "down");
 		lb_text_fmt(out, "  replies %s: %s\n", node->interfaces[i].name, info.replies);
+		report_far_workers(ctl, node->interfaces[i].name, info.numa_node, out);
 	}
 }
 

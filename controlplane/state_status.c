@@ -244,6 +244,8 @@ void lb_state_workers(const struct lb_control *ctl, struct lb_text *out)
 		lb_text_json_u64(out, "connection_entries", info.n_conns);
 		lb_text_json_u64(out, "connection_entries_max", info.conns_max);
 		lb_text_json_u64(out, "memory_bytes", info.memory_bytes);
+		if (info.numa_node >= 0)
+			lb_text_json_i64(out, "numa_node", info.numa_node);
 		lb_text_json_u64(out, "rx", counters[LB_COUNT_rx]);
 		lb_text_json_u64(out, "tx", counters[LB_COUNT_tx]);
 		lb_text_json_u64(out, "handed_in", counters[LB_COUNT_handed_in]);
@@ -268,7 +270,13 @@ static void add_interface(const struct lb_control *ctl, uint32_t i, struct lb_te
 		lb_text_json_str(out, "mac", mac);
 		lb_text_json_u64(out, "mtu", info.mtu);
 		lb_text_json_bool(out, "link_up", info.link_up);
+		if (info.link_mbps != 0)
+			lb_text_json_u64(out, "link_mbps", info.link_mbps);
+		if (info.numa_node >= 0)
+			lb_text_json_i64(out, "numa_node", info.numa_node);
 		lb_text_json_u64(out, "rx_queues", info.n_rx_queues);
+		lb_text_json_u64(out, "tx_queues", info.n_tx_queues);
+		lb_text_json_str(out, "offloads", info.offloads);
 		lb_text_json_u64(out, "rx_missed", info.rx_missed);
 		lb_text_json_u64(out, "rx_errors", info.rx_errors);
 		lb_text_json_u64(out, "tx_errors", info.tx_errors);

@@ -17,6 +17,7 @@
 
 #include <rte_cycles.h>
 #include <rte_launch.h>
+#include <rte_lcore.h>
 
 #define NOTES_MAX 1024
 #define EAL_OWN_MIB 24u /* EAL's and the drivers' own use beside the pools */
@@ -436,6 +437,7 @@ void lb_dataplane_worker_info(const struct lb_dataplane *dp, uint32_t worker,
 	out->n_conns = lb_pipeline_conns(w->pipeline);
 	out->conns_max = w->n_connections;
 	out->memory_bytes = w->block_bytes;
+	out->numa_node = (int32_t)rte_lcore_to_socket_id(worker + 1);
 }
 
 void lb_dataplane_counters(const struct lb_dataplane *dp, uint32_t worker,

@@ -99,6 +99,7 @@ struct lb_worker_info {
 	uint32_t n_conns;    /* entries of its connection tables that are in use, both families */
 	uint32_t conns_max;  /* the worker's share of the limit */
 	uint64_t memory_bytes;
+	int32_t numa_node; /* of its core; -1: unknown */
 };
 
 void lb_dataplane_worker_info(const struct lb_dataplane *dp, uint32_t worker,
@@ -126,13 +127,18 @@ void lb_dataplane_real_traffic(const struct lb_dataplane *dp, uint32_t real_id,
 uint64_t lb_dataplane_records_live(const struct lb_dataplane *dp);
 
 #define LB_REPLIES_TEXT_MAX 320u
+#define LB_OFFLOADS_TEXT_MAX 160u
 
 struct lb_port_info {
 	char driver[LB_NAME_MAX];
 	uint8_t mac[6];
 	uint16_t mtu;
 	bool link_up;
+	uint32_t link_mbps; /* 0: unknown, or no link */
+	int32_t numa_node;  /* where its memory is; -1: one node, or unknown */
 	uint32_t n_rx_queues;
+	uint32_t n_tx_queues;
+	char offloads[LB_OFFLOADS_TEXT_MAX]; /* what the device could do, in words */
 	uint64_t rx_missed;	/* the device had to drop: the workers were late */
 	uint64_t rx_errors;
 	uint64_t tx_errors;

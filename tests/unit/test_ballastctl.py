@@ -99,6 +99,8 @@ CASES = {
     'show-servers': (['show', 'servers'], {}, None),
     'show-servers-json': (['show', 'servers', '-ojson'], {}, None),
     'show-workers': (['show', 'workers'], {}, None),
+    'show-interfaces': (['show', 'interfaces'], {}, None),
+    'show-interfaces-json': (['show', 'interfaces', '-o', 'json'], {}, None),
     'show-workers-json': (['show', 'workers', '-o', 'json'], {}, None),
     'show-counters': (['show', 'counters'], {}, None),
     'show-counters-all': (['show', 'counters', '--all'], {}, None),
