@@ -126,14 +126,21 @@ static void print_servers(const struct gen_ledger *ledger, FILE *out)
 	fputc('}', out);
 }
 
-static void print_latency(const struct gen_histogram *h, FILE *out)
+static void print_latency(const struct gen_ledger *ledger, FILE *out)
 {
-	fprintf(out, ", \"latency_ns\": {\"n\": %" PRIu64 ", \"min\": %" PRIu64, h->n, h->min);
-	fprintf(out, ", \"p50\": %" PRIu64, gen_histogram_quantile(h, 0.5));
-	fprintf(out, ", \"p90\": %" PRIu64, gen_histogram_quantile(h, 0.9));
-	fprintf(out, ", \"p99\": %" PRIu64, gen_histogram_quantile(h, 0.99));
-	fprintf(out, ", \"p999\": %" PRIu64 ", \"max\": %" PRIu64 "}",
-		gen_histogram_quantile(h, 0.999), h->max);
+	static const struct {
+		const char *name;
+		double share;
+	} quantiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}};
+	const struct gen_histogram *h = &ledger->latency;
+
+	fprintf(out, ", \"latency_ns\": {\"n\": %" PRIu64 ", \"min\": %.0f, \"max\": %.0f", h->n,
+		(double)h->min * ledger->ns_per_unit, (double)h->max * ledger->ns_per_unit);
+	for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++)
+		fprintf(out, ", \"%s\": %.0f", quantiles[i].name,
+			(double)gen_histogram_quantile(h, quantiles[i].share) *
+				ledger->ns_per_unit);
+	fputc('}', out);
 }
 
 void gen_ledger_print(const struct gen_ledger *ledger, const struct gen_trial *trial,
@@ -158,6 +165,6 @@ void gen_ledger_print(const struct gen_ledger *ledger, const struct gen_trial *t
 		(double)n_back(ledger, trial) * per_second);
 	fprintf(out, ", \"sent_bytes\": %" PRIu64 ", \"received_bytes\": %" PRIu64,
 		ledger->sent_bytes, ledger->received_bytes);
-	print_latency(&ledger->latency_ns, out);
+	print_latency(ledger, out);
 	fputs("}\n", out);
 }

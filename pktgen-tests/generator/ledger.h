@@ -3,7 +3,7 @@
  * Role     books every frame that comes back: where it was, whether its flow kept its server, what
  *          was wrong with it; keeps the servers of flows from one trial to the next
  * Shape    gen_ledger_book() a frame; gen_ledger_print() the trial as one line of JSON
- * Units    packets, ns
+ * Units    packets; latencies in the units of the stamp's clock, printed in ns
  * Threads  one
  * Memory   two bytes a flow, grown to GEN_FLOWS_MAX; 2 x 8 bytes a server
  * Limits   GEN_FLOWS_MAX flows, GEN_SERVERS_MAX servers
@@ -37,7 +37,8 @@ struct gen_ledger {
 	uint32_t bad_flow;
 	uint64_t of_server[GEN_SERVERS_MAX + 1];
 	uint64_t moved_from[GEN_SERVERS_MAX + 1];
-	struct gen_histogram latency_ns;
+	struct gen_histogram latency; /* in units of the stamp's clock */
+	double ns_per_unit;
 };
 
 /* Opens a trial on a zeroed or used ledger. */

@@ -37,17 +37,28 @@ static void put_ipv6(uint8_t *out, uint8_t subnet, uint8_t high, uint32_t n)
 	out[15] = (uint8_t)n;
 }
 
+/* Numbers of clients and services are mostly powers of two, which need no division. */
+static uint32_t divide(uint32_t value, uint32_t by, uint32_t *rest)
+{
+	if ((by & (by - 1)) == 0) {
+		*rest = value & (by - 1);
+		return value >> __builtin_ctz(by);
+	}
+	*rest = value % by;
+	return value / by;
+}
+
 void gen_plan_flow(const struct gen_plan *plan, uint32_t flow, struct gen_flow *out)
 {
 	bool is_flood = (flow & GEN_FLOOD) != 0;
 	uint32_t number = flow & ~GEN_FLOOD;
-	uint32_t client = number % plan->n_clients, service = number % plan->n_services;
+	uint32_t client, service, port;
 
-	if (is_flood)
-		client = number % GEN_CLIENTS_MAX;
-	out->client_port = (uint16_t)(CLIENT_PORT_FIRST +
-				      number / (is_flood ? GEN_CLIENTS_MAX : plan->n_clients) %
-					      CLIENT_PORTS);
+	divide(number, plan->n_services, &service);
+	port = divide(number, is_flood ? GEN_CLIENTS_MAX : plan->n_clients, &client);
+	if (port >= CLIENT_PORTS)
+		port %= CLIENT_PORTS;
+	out->client_port = (uint16_t)(CLIENT_PORT_FIRST + port);
 	out->vip_port = (uint16_t)(SERVICE_PORT_FIRST + service / VIPS);
 	if (plan->is_v6) {
 		put_ipv6(out->client, is_flood ? 2 : 1, 0, client);
@@ -82,13 +93,10 @@ uint32_t gen_plan_server_of_mac(const uint8_t mac[GEN_MAC_BYTES])
 	return (uint32_t)mac[4] << 8 | mac[5];
 }
 
+/* Of a number below `n`, at least one. */
 static uint32_t walk_bits(uint32_t n)
 {
-	uint32_t bits = 1;
-
-	while ((UINT64_C(1) << bits) < n)
-		bits++;
-	return bits;
+	return n <= 2 ? 1 : 32u - (uint32_t)__builtin_clz(n - 1);
 }
 
 uint32_t gen_plan_walk_length(uint32_t n)

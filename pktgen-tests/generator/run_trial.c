@@ -29,7 +29,6 @@ struct run {
 	uint32_t position; /* of the walk over the flows */
 	uint64_t n_built, n_flood, n_received;
 	uint64_t hz, now, next_look, last_rx;
-	double ns_per_stamp;
 };
 
 static uint64_t cycles_of_ms(const struct run *r, uint32_t ms)
@@ -176,51 +175,63 @@ static void answer(struct run *r, struct rte_mbuf *m)
 }
 
 /* Returns whether the frame has to be answered. */
-static bool take(struct run *r, struct rte_mbuf *m)
+static bool take(struct run *r, struct rte_mbuf *m, const struct gen_seen *seen)
 {
 	const struct gen_trial *trial = r->trial;
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
 	const char *complaint = NULL;
-	struct gen_seen seen;
 	bool is_back;
 
-	gen_inspect(&trial->plan, frame, m->data_len, &seen);
-	if (seen.place != GEN_NOWHERE && trial->check_every != 0 &&
+	if (seen->place != GEN_NOWHERE && trial->check_every != 0 &&
 	    r->n_received++ % trial->check_every == 0) {
-		complaint = gen_inspect_complain(&trial->plan, frame, m->data_len, &seen);
+		complaint = gen_inspect_complain(&trial->plan, frame, m->data_len, seen);
 		r->ledger->checked++;
 	}
-	gen_ledger_book(r->ledger, trial, &seen, complaint);
+	gen_ledger_book(r->ledger, trial, seen, complaint);
 	r->ledger->received_bytes += m->data_len;
-	if (seen.place == GEN_NOWHERE || seen.flow & GEN_FLOOD)
+	if (seen->place == GEN_NOWHERE || seen->flow & GEN_FLOOD)
 		return false;
-	is_back = seen.place == GEN_AT_CLIENT || !trial->replies;
+	is_back = seen->place == GEN_AT_CLIENT || !trial->replies;
 	if (is_back) {
-		gen_histogram_add(&r->ledger->latency_ns,
-				  (uint64_t)((uint32_t)((r->now >> STAMP_SHIFT) - seen.time) *
-					     r->ns_per_stamp));
+		gen_histogram_add(&r->ledger->latency,
+				  (uint32_t)((uint32_t)(r->now >> STAMP_SHIFT) - seen->time));
 		r->on_the_way -= r->on_the_way != 0;
 	}
 	return !is_back && complaint == NULL;
 }
 
+/* The whole burst first, so that the memory of its flows comes meanwhile. */
+static void look(const struct run *r, struct rte_mbuf **burst, struct gen_seen *seen, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		gen_inspect(&r->trial->plan, rte_pktmbuf_mtod(burst[i], const uint8_t *),
+			    burst[i]->data_len, &seen[i]);
+		if (seen[i].flow < r->ledger->n_server_of)
+			rte_prefetch0(&r->ledger->server_of[seen[i].flow]);
+	}
+}
+
 static void receive(struct run *r)
 {
-	struct rte_mbuf *burst[GEN_BURST_MAX];
+	struct rte_mbuf *burst[GEN_BURST_MAX], *done[GEN_BURST_MAX];
+	struct gen_seen seen[GEN_BURST_MAX];
 
 	for (uint32_t i = 0; i < r->side->n_ports; i++) {
 		uint16_t n = rte_eth_rx_burst(r->side->ports[i], 0, burst, GEN_BURST_MAX);
+		uint32_t n_done = 0;
 
 		if (n == 0)
 			continue;
 		r->now = rte_rdtsc();
 		r->last_rx = r->now;
+		look(r, burst, seen, n);
 		for (uint16_t j = 0; j < n; j++) {
-			if (take(r, burst[j]))
+			if (take(r, burst[j], &seen[j]))
 				answer(r, burst[j]);
 			else
-				rte_pktmbuf_free(burst[j]);
+				done[n_done++] = burst[j];
 		}
+		rte_pktmbuf_free_bulk(done, n_done);
 	}
 }
 
@@ -274,7 +285,7 @@ int gen_run_trial(const struct gen_sides *sides, const struct gen_trial *trial,
 	if (gen_ledger_begin(ledger, trial) != 0)
 		return -ENOMEM;
 	prepare(&r);
-	r.ns_per_stamp = 1e9 / (double)r.hz * (1u << STAMP_SHIFT);
+	ledger->ns_per_unit = 1e9 / (double)r.hz * (1u << STAMP_SHIFT);
 	start = r.now = r.last_rx = rte_rdtsc();
 	r.next_look = start;
 	end = start + cycles_of_ms(&r, trial->ms);

@@ -68,7 +68,6 @@ void gen_template_init(struct gen_template *t, const struct gen_plan *plan,
 void gen_template_write(const struct gen_template *t, const struct gen_plan *plan, uint32_t flow,
 			uint32_t time, uint8_t *out)
 {
-	uint32_t n_addr = gen_plan_addr_bytes(plan);
 	uint8_t *ip = out + GEN_ETH_BYTES, *l4 = out + t->l4_off;
 	uint8_t *addrs = ip + (plan->is_v6 ? 8 : 12), *checksum = l4 + (plan->is_tcp ? 16 : 6);
 	uint8_t *stamp = l4 + (plan->is_tcp ? GEN_TCP_STAMP_OFF : GEN_UDP_STAMP_OFF);
@@ -76,16 +75,26 @@ void gen_template_write(const struct gen_template *t, const struct gen_plan *pla
 	uint64_t sum;
 
 	gen_plan_flow(plan, flow, &ends);
-	memcpy(out, t->bytes, t->len);
-	memcpy(addrs, ends.client, n_addr);
-	memcpy(addrs + n_addr, ends.vip, n_addr);
+	/* Most frames are the smallest, and a copy of known length is a few moves. */
+	if (t->len <= GEN_COPY_MIN)
+		memcpy(out, t->bytes, GEN_COPY_MIN);
+	else
+		memcpy(out, t->bytes, t->len);
+	if (plan->is_v6) {
+		memcpy(addrs, ends.client, 16);
+		memcpy(addrs + 16, ends.vip, 16);
+		sum = gen_sum(0, addrs, 32);
+	} else {
+		memcpy(addrs, ends.client, 4);
+		memcpy(addrs + 4, ends.vip, 4);
+		sum = gen_sum(0, addrs, 8);
+		gen_put_checksum(ip + 10, t->ip_sum + sum);
+	}
 	gen_put16(l4, ends.client_port);
 	gen_put16(l4 + 2, ends.vip_port);
 	gen_put32(stamp, flow);
 	gen_put32(stamp + 4, time);
-	sum = gen_sum(0, addrs, 2 * n_addr);
-	if (!plan->is_v6)
-		gen_put_checksum(ip + 10, t->ip_sum + sum);
+
 	sum = gen_sum(gen_sum(sum, l4, 4), stamp, GEN_STAMP_BYTES);
 	gen_put_checksum(checksum, t->l4_sum + sum);
 	if (!plan->is_tcp && gen_get16(checksum) == 0)

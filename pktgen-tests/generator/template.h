@@ -20,6 +20,7 @@
 #define GEN_SIZE_MIN 64u
 #define GEN_SIZE_MAX 1518u
 #define GEN_FCS_BYTES 4u
+#define GEN_COPY_MIN 64u
 
 struct gen_template {
 	uint32_t len;
@@ -38,7 +39,7 @@ struct gen_template_shape {
 void gen_template_init(struct gen_template *t, const struct gen_plan *plan,
 		       const struct gen_template_shape *shape);
 
-/* Writes `t->len` bytes to `out`. */
+/* Writes `t->len` bytes to `out`, which has room for GEN_COPY_MIN. */
 void gen_template_write(const struct gen_template *t, const struct gen_plan *plan, uint32_t flow,
 			uint32_t time, uint8_t *out);
 

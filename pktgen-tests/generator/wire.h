@@ -87,9 +87,11 @@ static inline uint64_t gen_sum(uint64_t sum, const uint8_t *at, uint32_t n)
 /* Folded and not inverted: 0xffff over a message with a right checksum in it. */
 static inline uint16_t gen_fold(uint64_t sum)
 {
-	while (sum >> 16 != 0)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
+	sum = (sum & UINT32_MAX) + (sum >> 32);
+	sum = (sum & UINT32_MAX) + (sum >> 32);
+	sum = (sum & UINT16_MAX) + (sum >> 16);
+	sum = (sum & UINT16_MAX) + (sum >> 16);
+	return (uint16_t)((sum & UINT16_MAX) + (sum >> 16));
 }
 
 static inline void gen_put_checksum(uint8_t *at, uint64_t sum)
