@@ -12,6 +12,10 @@ import tempfile
 sys.dont_write_bytecode = True
 from ballastd import run_tests  # noqa: E402
 
+sys.path.insert(0, os.path.join(sys.argv[1], 'pktgen-tests', 'lib'))
+from generator import Generator  # noqa: E402
+from installation import Ballastd, Programs, memif  # noqa: E402
+
 RUN, BUILD = os.path.join(sys.argv[1], 'pktgen-tests', 'run'), sys.argv[2]
 EXPECT = os.path.join(sys.argv[1], 'pktgen-tests', 'expect')
 
@@ -55,6 +59,29 @@ def a_broken_limit_is_told():
     assert 'FAILED sent' in said and 'is more than 5' in said and '1 limits broken' in said, said
 
 
+def wrong_packets_are_seen():
+    """A ballastd that does not do what the generator was told: each frame is complained of."""
+    with Programs() as programs:
+        daemon = Ballastd(programs, BUILD, 'dsr').wait_ready()
+        device = f'--vdev={memif(0, "client", daemon.sockets[0])}'
+        generator = Generator(programs, BUILD, [device])
+        for forwarding, complaint in (('dsr', None), ('nat', 'to another server than its MAC'),
+                                      ('ipip', 'no tunnel around it'),
+                                      ('fullnat', 'to another server than its MAC')):
+            seen = generator.trial(forwarding=forwarding, flows=10, count=10)
+            assert seen['at_servers'] == 10, seen
+            assert seen['bad'] == (10 if complaint else 0), seen
+            assert (complaint or '') in seen.get('complaint', ''), seen
+        # Two servers at most, says this one: those beyond are nobody's.
+        seen = generator.trial(flows=40, servers=2, count=40, first=100)
+        assert seen['bad'] == 20 and seen['servers_seen'] == 2, seen
+        # Servers are remembered from one trial to the next: who forgets its connections is found.
+        generator.trial(flows=40, count=40, first=200)
+        daemon.rest.change('DELETE', 'server-pools/servers4/real-servers/server1')
+        seen = generator.trial(flows=40, count=80, first=200)
+        assert seen['moved'] == 10 and seen['moved_from'] == {'1': 10}, seen
+
+
 def wrong_use_is_told():
     assert 'the questions are' in ask('nonsense', wanted=2)
     assert 'needs --dut-mac' in ask('--device', '0000:03:00.0', wanted=2)
@@ -77,6 +104,7 @@ def the_configuration_for_the_other_machine_is_valid():
 
 TESTS = [every_question_is_held_by_dsr, tunnels_are_held,
          translation_and_its_replies_are_held_over_two_arms, a_broken_limit_is_told,
-         wrong_use_is_told, the_configuration_for_the_other_machine_is_valid]
+         wrong_packets_are_seen, wrong_use_is_told,
+         the_configuration_for_the_other_machine_is_valid]
 
 sys.exit(run_tests(TESTS))
