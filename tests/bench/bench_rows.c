@@ -11,14 +11,17 @@ static const struct {
 	const char *name;
 	enum lb_forwarding forwarding;
 	enum bench_work work;
+	bool is_stateless;
 } kinds[] = {
-	{"dsr", LB_FORWARD_DSR, BENCH_IN},
-	{"ipip", LB_FORWARD_IPIP, BENCH_IN},
-	{"gue", LB_FORWARD_GUE, BENCH_IN},
-	{"nat in", LB_FORWARD_NAT, BENCH_IN},
-	{"nat reply", LB_FORWARD_NAT, BENCH_REPLY},
-	{"fullnat in", LB_FORWARD_FULLNAT, BENCH_IN},
-	{"fullnat reply", LB_FORWARD_FULLNAT, BENCH_REPLY},
+	{"dsr", LB_FORWARD_DSR, BENCH_IN, false},
+	{"ipip", LB_FORWARD_IPIP, BENCH_IN, false},
+	{"gue", LB_FORWARD_GUE, BENCH_IN, false},
+	{"nat in", LB_FORWARD_NAT, BENCH_IN, false},
+	{"nat reply", LB_FORWARD_NAT, BENCH_REPLY, false},
+	{"fullnat in", LB_FORWARD_FULLNAT, BENCH_IN, false},
+	{"fullnat reply", LB_FORWARD_FULLNAT, BENCH_REPLY, false},
+	{"stateless dsr", LB_FORWARD_DSR, BENCH_IN, true},
+	{"stateless ipip", LB_FORWARD_IPIP, BENCH_IN, true},
 };
 
 static const struct {
@@ -62,6 +65,7 @@ static void add_known(struct list *l, uint32_t kind, bool is_v6, uint32_t flow, 
 
 	row->work = kinds[kind].work;
 	row->shape.forwarding = kinds[kind].forwarding;
+	row->shape.is_stateless = kinds[kind].is_stateless;
 	row->shape.n_services = farms[farm].n_services;
 	row->shape.n_servers = farms[farm].n_servers;
 	row->shape.n_flows = n;

@@ -101,6 +101,23 @@ static void add_servers(struct bench_world *w)
 	}
 }
 
+static struct lb_maglev *make_table(const struct bench_world *w,
+				    const struct lb_service_server *servers, uint32_t n)
+{
+	struct lb_maglev_server *rows = calloc(n, sizeof(*rows));
+	struct lb_maglev *table;
+
+	if (rows == NULL)
+		die("no memory");
+	for (uint32_t i = 0; i < n; i++)
+		rows[i] = (struct lb_maglev_server){addr_of(w, 0xac200000u, servers[i].real_id + 1),
+						    1};
+	if (lb_maglev_build(rows, n, LB_MAGLEV_SIZE_STATELESS, &table) != 0)
+		die("no table");
+	free(rows);
+	return table;
+}
+
 static void add_service(struct bench_world *w, uint32_t slot)
 {
 	uint32_t per_service = w->shape.n_servers / w->shape.n_services;
@@ -110,7 +127,8 @@ static void add_service(struct bench_world *w, uint32_t slot)
 		.vip = vip_of(w, slot),
 		.protocol = IPPROTO_TCP,
 		.forwarding = w->shape.forwarding,
-		.scheduler = LB_SCHED_ROUND_ROBIN,
+		.scheduler = w->shape.is_stateless ? LB_SCHED_MAGLEV : LB_SCHED_ROUND_ROBIN,
+		.is_stateless = w->shape.is_stateless,
 		.persist_len = w->shape.is_v6 ? 128 : 32,
 		.group_id = w->shape.has_persistence ? 1 : 0,
 		.nat_source_id = 1,
@@ -137,8 +155,11 @@ static void add_service(struct bench_world *w, uint32_t slot)
 			.weight = 1,
 		};
 	}
+	if (w->shape.is_stateless)
+		params.maglev = make_table(w, servers, per_service);
 	if (lb_service_build(&params, &svc, &err) != 0)
 		die(err.what);
+	lb_maglev_unref(params.maglev);
 	apply(w, LB_CMD_SERVICE, slot, svc, 0);
 	free(servers);
 }

@@ -27,6 +27,7 @@ struct bench_shape {
 	uint32_t n_flows;
 	uint32_t n_connections; /* stated capacity */
 	bool has_persistence;
+	bool is_stateless; /* maglev without tracking, each service with a table of its own */
 };
 
 struct bench_world {
