@@ -91,14 +91,11 @@ static void find_services(struct lb_steer *st, struct lb_burst *b, struct step *
 {
 	for (uint32_t i = 0; i < b->n_live; i++) {
 		struct lb_pkt *p = &b->pkt[b->live[i]];
-		struct lb_addr dst = lb_key_dst(&p->key);
 
 		steps[i].idx = b->live[i];
 		p->service = LB_SERVICE_NOT_FOUND;
 		if (p->kind == LB_PKT_FLOW)
-			p->service = lb_service_table_lookup(st->service_table, &dst,
-							     (uint8_t)lb_key_proto(&p->key),
-							     lb_key_dport(&p->key));
+			p->service = lb_service_table_find(st->service_table, &p->key);
 		if (p->service == LB_SERVICE_NOT_FOUND)
 			continue;
 		rte_prefetch0(&st->service_lines[p->service]);

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "packet/key.h"
 #include "steer/seeded_hash.h"
 
 /* What an entry stands for, beside its address and protocol. Blocks of a range have the number of
@@ -62,11 +63,44 @@ int lb_service_table_init(void *mem, uint32_t n_entries, uint64_t seed,
 	return 0;
 }
 
-static uint32_t home_of(const struct lb_service_table *t, const struct lb_addr *vip, uint32_t what)
-{
-	uint64_t words[3] = {0, 0, what};
+/* An address as two words: read from a key they stay in registers. */
+struct vip {
+	uint64_t upper;
+	uint64_t lower;
+};
 
-	memcpy(words, vip, sizeof(*vip));
+static inline struct vip vip_of(const struct lb_addr *addr)
+{
+	struct vip v;
+
+	memcpy(&v.upper, &addr->word_be[0], sizeof(v.upper));
+	memcpy(&v.lower, &addr->word_be[2], sizeof(v.lower));
+	return v;
+}
+
+/* As the same four words lie in memory. */
+static inline uint64_t pair_of(rte_be32_t first, rte_be32_t second)
+{
+#if RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN
+	return (uint64_t)second << 32 | first;
+#else
+	return (uint64_t)first << 32 | second;
+#endif
+}
+
+static inline struct vip vip_of_key(const struct lb_key *key)
+{
+	const rte_be32_t *word = key->v6.dst_be;
+
+	if (!key->is_v6)
+		return (struct vip){0, pair_of(RTE_BE32(0xffff), key->v4.dst_be)};
+	return (struct vip){pair_of(word[0], word[1]), pair_of(word[2], word[3])};
+}
+
+static inline uint32_t home_of(const struct lb_service_table *t, struct vip vip, uint32_t what)
+{
+	const uint64_t words[3] = {vip.upper, vip.lower, what};
+
 	return lb_hash_reduce((uint32_t)lb_hash_words(&t->seed, words, 3), t->n_slots);
 }
 
@@ -78,27 +112,39 @@ static uint32_t word_of(uint8_t proto, uint32_t len, uint32_t port)
 
 /* The slot that holds this entry, or the free one where it would go. The table always has a free
  * slot, so the walk ends. */
-static uint32_t find(const struct lb_service_table *t, const struct lb_addr *vip, uint32_t what)
+static inline uint32_t find_words(const struct lb_service_table *t, struct vip vip, uint32_t what)
 {
 	uint32_t at = home_of(t, vip, what);
 
 	for (;;) {
 		const struct entry *e = &t->entries[at];
+		struct vip of_entry = vip_of(&e->vip);
 
 		if (e->is_used == 0)
 			return at;
-		if (word_of(e->proto, e->len, e->port) == what && lb_addr_equal(&e->vip, vip))
+		if (word_of(e->proto, e->len, e->port) == what && of_entry.upper == vip.upper &&
+		    of_entry.lower == vip.lower)
 			return at;
 		at = at + 1 == t->n_slots ? 0 : at + 1;
 	}
 }
 
-static struct entry *find_used(const struct lb_service_table *t, const struct lb_addr *vip,
-			       uint32_t what)
+static uint32_t find(const struct lb_service_table *t, const struct lb_addr *vip, uint32_t what)
 {
-	const struct entry *e = &t->entries[find(t, vip, what)];
+	return find_words(t, vip_of(vip), what);
+}
 
-	return e->is_used == 0 ? NULL : (struct entry *)(uintptr_t)e;
+static inline const struct entry *find_read(const struct lb_service_table *t, struct vip vip,
+					    uint32_t what)
+{
+	const struct entry *e = &t->entries[find_words(t, vip, what)];
+
+	return e->is_used == 0 ? NULL : e;
+}
+
+static bool is_there(const struct lb_service_table *t, const struct lb_addr *vip, uint32_t what)
+{
+	return find_read(t, vip_of(vip), what) != NULL;
 }
 
 static struct entry *take(struct lb_service_table *t, const struct lb_addr *vip, uint8_t proto,
@@ -127,7 +173,7 @@ static void erase(struct lb_service_table *t, uint32_t hole)
 		e = &t->entries[at];
 		if (e->is_used == 0)
 			break;
-		home = home_of(t, &e->vip, word_of(e->proto, e->len, e->port));
+		home = home_of(t, vip_of(&e->vip), word_of(e->proto, e->len, e->port));
 		from_home = at >= home ? at - home : at + t->n_slots - home;
 		from_hole = at >= hole ? at - hole : at + t->n_slots - hole;
 		if (from_home >= from_hole) {
@@ -210,16 +256,14 @@ int lb_service_table_add(struct lb_service_table *t, const struct lb_addr *vip, 
 		uint32_t n = blocks_of(&ports[i], blocks);
 
 		for (uint32_t j = 0; j < n; j++)
-			if (find_used(t, vip, word_of(proto, blocks[j].len, blocks[j].port)) !=
-			    NULL)
+			if (is_there(t, vip, word_of(proto, blocks[j].len, blocks[j].port)))
 				return -EEXIST;
 	}
 	for (size_t i = 0; i < n_ports; i++) {
 		uint32_t n = blocks_of(&ports[i], blocks);
 
 		for (uint32_t j = 0; j < n; j++) {
-			if (find_used(t, vip, word_of(proto, blocks[j].len, blocks[j].port)) !=
-			    NULL)
+			if (is_there(t, vip, word_of(proto, blocks[j].len, blocks[j].port)))
 				continue; /* the service names this port twice */
 			take(t, vip, proto, blocks[j].len, blocks[j].port)->value = slot;
 			mark(t, vip, proto, blocks[j].len);
@@ -249,15 +293,15 @@ void lb_service_table_remove(struct lb_service_table *t, const struct lb_addr *v
 	}
 }
 
-uint32_t lb_service_table_lookup(const struct lb_service_table *t, const struct lb_addr *vip,
-				 uint8_t proto, rte_be16_t port_be)
+static inline uint32_t look_up(const struct lb_service_table *t, struct vip vip, uint8_t proto,
+			       rte_be16_t port_be)
 {
 	uint32_t port = rte_be_to_cpu_16(port_be), lens;
-	const struct entry *e = find_used(t, vip, word_of(proto, LEN_EXACT, port));
+	const struct entry *e = find_read(t, vip, word_of(proto, LEN_EXACT, port));
 
 	if (e != NULL)
 		return e->value;
-	e = find_used(t, vip, word_of(proto, LEN_MARK, 0));
+	e = find_read(t, vip, word_of(proto, LEN_MARK, 0));
 	if (e == NULL)
 		return LB_SERVICE_NOT_FOUND;
 	/* Ranges of one address do not overlap, so only "all ports" (length 0) can hide another. */
@@ -266,7 +310,7 @@ uint32_t lb_service_table_lookup(const struct lb_service_table *t, const struct 
 		uint32_t len = 31u - (uint32_t)__builtin_clz(lens);
 		uint32_t prefix = port & (0xffffu << (LEN_RANGE_MAX - len)) & 0xffffu;
 
-		e = find_used(t, vip, word_of(proto, len, prefix));
+		e = find_read(t, vip, word_of(proto, len, prefix));
 		if (e != NULL)
 			return e->value;
 		lens &= ~(1u << len);
@@ -274,7 +318,18 @@ uint32_t lb_service_table_lookup(const struct lb_service_table *t, const struct 
 	return LB_SERVICE_NOT_FOUND;
 }
 
+uint32_t lb_service_table_lookup(const struct lb_service_table *t, const struct lb_addr *vip,
+				 uint8_t proto, rte_be16_t port_be)
+{
+	return look_up(t, vip_of(vip), proto, port_be);
+}
+
+uint32_t lb_service_table_find(const struct lb_service_table *t, const struct lb_key *key)
+{
+	return look_up(t, vip_of_key(key), (uint8_t)lb_key_proto(key), lb_key_dport(key));
+}
+
 bool lb_service_table_has_vip(const struct lb_service_table *t, const struct lb_addr *vip)
 {
-	return find_used(t, vip, word_of(0, LEN_MARK, 0)) != NULL;
+	return is_there(t, vip, word_of(0, LEN_MARK, 0));
 }

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "lb/service.h"
+#include "packet/packet.h"
 
 #define LB_SERVICE_NOT_FOUND UINT32_MAX
 
@@ -38,6 +39,9 @@ void lb_service_table_remove(struct lb_service_table *t, const struct lb_addr *v
 /* Slot, or LB_SERVICE_NOT_FOUND. */
 uint32_t lb_service_table_lookup(const struct lb_service_table *t, const struct lb_addr *vip,
 				 uint8_t proto, rte_be16_t port_be);
+
+/* The same for where a packet with this key goes. */
+uint32_t lb_service_table_find(const struct lb_service_table *t, const struct lb_key *key);
 
 /* Does any service use this address? For ICMP and fragments. */
 bool lb_service_table_has_vip(const struct lb_service_table *t, const struct lb_addr *vip);
