@@ -2,6 +2,9 @@
 
 #include "draft.h"
 
+/* A quarter of a core, about (decision 0110). */
+#define VIP_PROBES_PER_S_MANY 10000u
+
 /* These look at weight 0 only. */
 static void warn_weights(struct lb_draft *d, uint32_t idx)
 {
@@ -156,8 +159,47 @@ static void warn_monitors(struct lb_draft *d)
 	}
 }
 
+/* Probes of this service's VIP in a second by one monitor, at each of its servers. */
+static uint64_t vip_probes_per_s(const struct lb_cfg_service *svc, const struct lb_cfg_pool *pool,
+				 const struct lb_cfg_monitor *m)
+{
+	uint64_t n_ports = 0;
+
+	if (!m->probes_vip)
+		return 0;
+	for (uint32_t i = 0; i < svc->n_ports; i++)
+		n_ports += svc->ports[i].first == svc->ports[i].last;
+	if (m->type == LB_MONITOR_ICMP || m->port != 0)
+		n_ports = 1;
+	return n_ports * pool->n_reals * 1000 / m->interval_ms;
+}
+
+/* Services with one VIP and the same port to ask share the probes and are counted each: up to. */
+static void warn_vip_probes(struct lb_draft *d)
+{
+	uint64_t n = 0;
+
+	for (uint32_t s = 0; s < d->cfg->n_services; s++) {
+		const struct lb_cfg_service *svc = &d->cfg->services[s];
+		const struct lb_cfg_pool *pool;
+
+		if (svc->pool == LB_CFG_NONE || !lb_forwarding_is_one_way((uint8_t)svc->forwarding))
+			continue;
+		pool = &d->cfg->pools[svc->pool];
+		for (uint32_t i = 0; i < pool->n_monitors; i++)
+			n += vip_probes_per_s(svc, pool, &d->cfg->monitors[pool->monitors[i]]);
+	}
+	if (n > VIP_PROBES_PER_S_MANY)
+		lb_error_list_add(d->warnings, "/health_monitors",
+				  "up to %llu probes of virtual addresses a second keep the "
+				  "control plane busy: longer interval_ms, or \"vip_probe\": "
+				  "\"none\", makes them fewer",
+				  (unsigned long long)n);
+}
+
 void lb_draft_warn(struct lb_draft *d)
 {
+	warn_vip_probes(d);
 	warn_monitors(d);
 	for (uint32_t s = 0; s < d->cfg->n_services; s++) {
 		if (d->cfg->services[s].pool == LB_CFG_NONE)

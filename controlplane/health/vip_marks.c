@@ -72,7 +72,8 @@ const struct lb_vip_question *lb_vip_marks_match(const struct lb_vip_marks *m,
 	if (i >= LB_VIP_NUMBERS)
 		return NULL;
 	q = &m->questions[i];
-	if (q->mark.number == 0 || q->mark.token != answer->mark.token || q->port != answer->port ||
+	if (q->mark.number == 0 || (q->port == 0) != (answer->type == LB_PROBE_ECHOED) ||
+	    q->mark.token != answer->mark.token || q->port != answer->port ||
 	    !lb_addr_equal(&q->way.packet.vip, &answer->from) ||
 	    !lb_addr_equal(&q->way.packet.source, &answer->to))
 		return NULL;

@@ -327,6 +327,45 @@ Test(config, what_is_probably_not_meant_is_a_warning)
 	lb_config_free(cfg);
 }
 
+Test(config, many_probes_of_vips_are_a_warning)
+{
+	static const struct {
+		const char *forwarding, *vip_probe;
+		bool is_many;
+	} cases[] = {{"dsr", "forwarding_path", true},
+		     {"dsr", "none", false},
+		     {"fullnat", "forwarding_path", false}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[4096], ports[1024];
+		struct lb_config *cfg;
+		size_t n = 0;
+
+		/* At 4 servers every 20 ms. */
+		for (int port = 1; port <= 51; port++)
+			n += (size_t)snprintf(ports + n, sizeof(ports) - n, "%s%d",
+					      port > 1 ? ", " : "", port);
+		snprintf(text, sizeof(text),
+			 "{\"version\": 1, \"node\": {\"interfaces\": [{\"name\": \"lan\", "
+			 "\"device\": \"af_xdp:eth1\", \"addresses\": [\"192.0.2.2/24\"]}]}, "
+			 "\"virtual_services\": [{\"name\": \"a\", \"address\": \"192.0.2.10\", "
+			 "\"protocol\": \"tcp\", \"ports\": [%s], \"forwarding\": \"%s\", "
+			 "\"health_monitors\": [{\"type\": \"tcp\", \"interval_ms\": 20, "
+			 "\"timeout_ms\": 20, \"vip_probe\": \"%s\"}], \"real_servers\": "
+			 "[{\"name\": \"r1\", \"address\": \"192.0.2.11\"}, {\"name\": \"r2\", "
+			 "\"address\": \"192.0.2.12\"}, {\"name\": \"r3\", \"address\": "
+			 "\"192.0.2.13\"}, {\"name\": \"r4\", \"address\": \"192.0.2.14\"}]}]}",
+			 ports, cases[i].forwarding, cases[i].vip_probe);
+		cfg = load_text(text);
+		cr_assert_not_null(cfg, "%s: %s", errors.item[0].where, errors.item[0].what);
+		cr_expect_eq(warnings.n, cases[i].is_many);
+		if (cases[i].is_many)
+			cr_expect_not_null(strstr(warnings.item[0].what, "up to 10200 probes"),
+					   "%s", warnings.item[0].what);
+		lb_config_free(cfg);
+	}
+}
+
 Test(config, more_errors_than_the_list_holds_are_counted)
 {
 	size_t size = 200 + 150 * 16, used;

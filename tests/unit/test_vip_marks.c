@@ -81,7 +81,7 @@ Test(vip_marks, an_answer_must_fit_in_everything)
 {
 	struct lb_vip_question q = question_of(1);
 	const struct lb_addr other = lb_addr_from_v4(RTE_BE32(0xc0000263));
-	struct lb_probe_answer right, wrong[6];
+	struct lb_probe_answer right, wrong[7];
 	enum lb_probe_outcome outcome;
 	struct lb_vip_marks *m;
 	const char *reason;
@@ -89,7 +89,7 @@ Test(vip_marks, an_answer_must_fit_in_everything)
 	cr_assert_eq(lb_vip_marks_create(1, &m), 0);
 	lb_vip_marks_take(m, &q);
 	right = answer_to(&q);
-	for (size_t i = 0; i < 6; i++)
+	for (size_t i = 0; i < 7; i++)
 		wrong[i] = right;
 	wrong[0].from = other;
 	wrong[1].to = other;
@@ -97,7 +97,8 @@ Test(vip_marks, an_answer_must_fit_in_everything)
 	wrong[3].mark.token++;
 	wrong[4].mark.number++;
 	wrong[5].mark.number = 80;
-	for (size_t i = 0; i < 6; i++)
+	wrong[6].type = LB_PROBE_ECHOED;
+	for (size_t i = 0; i < 7; i++)
 		cr_expect_null(lb_vip_marks_match(m, &wrong[i], &outcome, &reason), "%zu", i);
 	right.type = LB_PROBE_REFUSED;
 	cr_assert_not_null(lb_vip_marks_match(m, &right, &outcome, &reason));
