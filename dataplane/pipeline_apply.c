@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "pipeline_state.h"
+#include "steer/service_limits.h"
 #include "steer/service_object.h"
 
 static void reset_cell(struct lb_traffic_cell *cell)
@@ -90,6 +91,8 @@ static void apply_service(struct lb_pipeline *pl, uint32_t slot, const struct lb
 	}
 	if (svc == NULL)
 		return;
+	lb_service_limits_set(&st->limits[slot], svc->starts_per_s_max, svc->conns_max,
+			      st->n_workers);
 	if (!keeps_ports)
 		place_ports(pl, slot);
 	if (old != NULL && old->epoch == svc->epoch) {

@@ -6,7 +6,9 @@
 
 #include "packet/icmp_error.h"
 #include "pipeline_state.h"
+#include "steer/conn_room.h"
 #include "steer/pick.h"
+#include "steer/promises.h"
 #include "steer/service_object.h"
 
 static bool may_answer(struct lb_pipeline *pl, uint64_t now_ms)
@@ -229,6 +231,13 @@ static struct lb_conn *open_conn(struct lb_pipeline *pl, struct lb_pkt *p, uint6
 		return NULL;
 	}
 	p->service = rq.slot;
+	if (lb_is_opening(p) && !lb_is_by_table(st, p, rq.slot)) {
+		reason = lb_conn_admit(st, &rq, now_ms);
+		if (reason != 0) {
+			lb_pkt_drop(p, reason);
+			return NULL;
+		}
+	}
 	find_server(st, p, now_ms, &choice);
 	if (choice.server == UINT32_MAX) {
 		lb_refuse_by_service(pl, p, now_ms);
@@ -305,7 +314,11 @@ void lb_choose_flow(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 		conn = NULL;
 	}
 	if (unlikely(conn == NULL)) {
+		bool is_orphan = p->conn != NULL && p->proto != IPPROTO_TCP;
+
 		p->conn = open_conn(pl, p, now_ms);
+		if (p->conn != NULL && is_orphan)
+			lb_promise_moved(st, p->conn->service);
 		if (p->conn != NULL)
 			lb_plan_delivery(st, p, p->conn);
 		return;

@@ -8,6 +8,8 @@
 #include "packet/sample.h"
 #include "packet/wire.h"
 #include "pipeline_state.h"
+#include "steer/conn_room.h"
+#include "steer/conn_source.h"
 #include "steer/pick.h"
 #include "steer/service_object.h"
 #include "steer/tcp_track.h"
@@ -56,7 +58,10 @@ static void tell_conn(const struct lb_steer *st, const struct lb_conn *conn, uin
 /* The packet removes this connection before it is counted how many there are. */
 static void take_out(struct lb_steer *st, const struct lb_conn *conn, bool is_v6)
 {
-	st->conns -= !lb_conn_is_reply(conn) || lb_conn_peer(st, conn, is_v6) != NULL;
+	bool is_whole = !lb_conn_is_reply(conn) || lb_conn_peer(st, conn, is_v6) != NULL;
+
+	st->conns -= is_whole;
+	st->n_embryonic -= is_whole && lb_conn_is_embryonic(conn);
 }
 
 /* The connection that takes the packet; NULL: there is none, or the packet ends it. Then *leaving
@@ -110,12 +115,15 @@ static bool plan_conn(struct explanation *e, struct lb_conn_request *rq, struct 
 	struct lb_nat_cursor cursor = *lb_conn_cursor_of(st, rq);
 	enum lb_counter reason = lb_conn_plan_open(st, rq, &cursor, plan);
 
+	if (reason == 0 && plan->takes_over &&
+	    !lb_conn_make_way(st, rq, &plan->replies, e->now_ms))
+		reason = LB_COUNT_drop_unproven;
 	if (reason == 0 && plan->takes_over)
 		take_out(st,
 			 lb_conn_lookup(st->conn_table, &plan->replies,
 					lb_conn_hash(st->conn_table, &plan->replies)),
 			 plan->replies.is_v6);
-	if (reason == 0 && !lb_conn_has_room(st, rq->key->is_v6, rq->hash, e->now_ms))
+	if (reason == 0 && !lb_conn_make_room(st, rq, e->now_ms))
 		reason = LB_COUNT_drop_table_full;
 	if (reason != 0)
 		lb_pkt_drop(&e->pkt, reason);
@@ -158,16 +166,27 @@ static bool find_server(struct explanation *e, uint32_t slot, struct lb_stateles
 static void open_conn(struct explanation *e, const struct lb_flow_target *target,
 		      const struct lb_conn *leaving)
 {
-	struct lb_conn_request rq = {.key = &e->pkt.key,
-				     .hash = e->pkt.hash,
-				     .slot = target->slot,
-				     .tcp_flags = e->pkt.tcp_flags,
-				     .leaving = leaving};
-	const struct lb_steer *st = &e->shadow.steer;
+	struct lb_conn_request rq = {
+		.key = &e->pkt.key,
+		.hash = e->pkt.hash,
+		.slot = target->slot,
+		.tcp_flags = e->pkt.tcp_flags,
+		.leaving = leaving,
+		.is_question = true,
+	};
+	struct lb_steer *st = &e->shadow.steer;
+	enum lb_counter reason;
 	struct lb_addr client = lb_key_src(rq.key);
 	struct lb_stateless_choice choice;
 	struct lb_conn_plan plan;
 
+	if (lb_is_opening(&e->pkt) && !lb_is_by_table(st, &e->pkt, target->slot)) {
+		reason = lb_conn_admit(st, &rq, e->now_ms);
+		if (reason != 0) {
+			lb_pkt_drop(&e->pkt, reason);
+			return;
+		}
+	}
 	if (!find_server(e, target->slot, &choice))
 		return;
 	e->out->is_gateway = lb_route_to_client(st, &client) != LB_NEXT_HOP_NONE;

@@ -2,8 +2,11 @@
 #include <stdint.h>
 
 #include "pipeline_state.h"
+#include "steer/promises.h"
+#include "steer/service_limits.h"
 
 #define ALIGNMENT 128u
+#define NEWCOMERS_SEED UINT64_C(0x6e6577636f6d6572) /* sets this hash apart from the others */
 
 /* Both hands of the layout: with a base it gives out addresses, without one it only measures. */
 struct arena {
@@ -59,6 +62,13 @@ static void lay_out(struct arena *a, const struct lb_pipeline_params *params, st
 	st->nat_addrs = take(a, (LB_NAT_ADDR_IDS_MAX + 1) * sizeof(*st->nat_addrs));
 	st->service_lines = take(a, LB_SERVICES_MAX * sizeof(*st->service_lines));
 	st->real_lines = take(a, LB_REALS_MAX * sizeof(*st->real_lines));
+	st->limits = take(a, LB_SERVICES_MAX * sizeof(*st->limits));
+	st->promises = take(a, LB_SERVICES_MAX * sizeof(*st->promises));
+	st->begun.n_max = st->over.n_max = params->n_connections;
+	st->begun.marks = take(a, params->n_connections * sizeof(*st->begun.marks));
+	st->over.marks = take(a, params->n_connections * sizeof(*st->over.marks));
+	lb_newcomers_init(&st->newcomers, take(a, lb_newcomers_bytes(params->n_connections)),
+			  params->n_connections);
 }
 
 static uint64_t *take_unplaced(struct arena *a)
@@ -122,6 +132,7 @@ int lb_pipeline_init(void *mem, const struct lb_pipeline_params *params, struct 
 		return rc;
 	parts.pl->steer = st;
 	parts.pl->steer.counters = parts.pl->counters;
+	lb_hash_seed_init(&parts.pl->steer.newcomer_seed, params->seed ^ NEWCOMERS_SEED);
 	parts.pl->unplaced = take_unplaced(&a);
 	lb_fragment_table_init(parts.fragments, params->seed, params->worker, params->n_workers,
 			       &parts.pl->fragments);

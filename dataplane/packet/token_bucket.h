@@ -27,8 +27,10 @@ static inline void lb_token_bucket_init(struct lb_token_bucket *b, uint32_t per_
 	*b = (struct lb_token_bucket){0, burst * 1000u, per_s, burst};
 }
 
-/* One more? Takes a token if there is one. Time that goes back counts as no time. */
-static inline bool lb_token_bucket_take(struct lb_token_bucket *b, uint64_t now_ms)
+/* One more? Takes a token if there is one and `kept` would stay behind. Time that goes back counts
+ * as no time. */
+static inline bool lb_token_bucket_take_above(struct lb_token_bucket *b, uint32_t kept,
+					      uint64_t now_ms)
 {
 	uint64_t elapsed = now_ms > b->last_ms ? now_ms - b->last_ms : 0;
 	uint64_t full = b->burst * UINT64_C(1000);
@@ -40,10 +42,15 @@ static inline bool lb_token_bucket_take(struct lb_token_bucket *b, uint64_t now_
 		elapsed = UINT64_C(86400000);
 	have = b->thousandths + elapsed * b->per_s;
 	b->thousandths = (uint32_t)(have < full ? have : full);
-	if (b->thousandths < 1000u)
+	if (b->thousandths < (kept + UINT64_C(1)) * 1000u)
 		return false;
 	b->thousandths -= 1000u;
 	return true;
+}
+
+static inline bool lb_token_bucket_take(struct lb_token_bucket *b, uint64_t now_ms)
+{
+	return lb_token_bucket_take_above(b, 0, now_ms);
 }
 
 /* What was taken was not used. */

@@ -2,13 +2,9 @@
 
 #include <assert.h>
 
+#include "steer/conn_room.h"
 #include "steer/conn_source.h"
 #include "steer/service_object.h"
-
-#define EVICT_IDLE_TICKS ((LB_EVICT_IDLE_S * 1000u) >> LB_TICK_SHIFT_MS)
-
-#define EVICT_PLACES 8u
-#define RANK_USELESS 0x10000u /* closed or embryonic; below: ticks of idleness */
 
 /* A real id fits 20 bits, so that id and epoch make one word. */
 _Static_assert(LB_REALS_MAX <= 1u << 24, "a server and its epoch fit a word");
@@ -109,6 +105,7 @@ static void remove_entry(struct lb_steer *st, struct lb_conn *conn, bool is_v6)
 {
 	if (!lb_conn_is_reply(conn)) {
 		set_conns(st, st->conns - 1);
+		st->n_embryonic -= lb_conn_is_embryonic(conn);
 		lb_add(&st->service_lines[conn->service].traffic.conns_live, (uint64_t)-1);
 		lb_add(&st->real_lines[conn->fwd.real_id].traffic.conns_live, (uint64_t)-1);
 	}
@@ -148,10 +145,9 @@ bool lb_conn_is_over(const struct lb_conn *conn)
 	return lb_conn_is_tcp(conn) && conn->state >= LB_TCP_LAST_ACK;
 }
 
-static bool is_embryonic(const struct lb_conn *conn)
+bool lb_conn_is_embryonic(const struct lb_conn *conn)
 {
-	return lb_conn_is_tcp(conn) &&
-	       (conn->state == LB_TCP_SYN_SENT || conn->state == LB_TCP_SYN_RECV);
+	return lb_conn_is_tcp(conn) ? conn->state < LB_TCP_ESTABLISHED : conn->state < LB_UDP_HEARD;
 }
 
 bool lb_conn_may_reopen(const struct lb_steer *st, const struct lb_conn *conn)
@@ -163,10 +159,47 @@ bool lb_conn_may_reopen(const struct lb_steer *st, const struct lb_conn *conn)
 		return false;
 	if (lb_conn_is_closing(conn))
 		return true;
-	if (!is_embryonic(conn))
+	if (!lb_conn_is_embryonic(conn))
 		return false;
 	at = lb_service_find_machine(svc, st->reals[conn->fwd.real_id].machine_id);
 	return at == UINT32_MAX || lb_target_get(&st->targets, svc->servers[at].target_id) == 0;
+}
+
+static uint32_t hash_of(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6)
+{
+	struct lb_key key;
+
+	lb_conn_key(conn, is_v6, &key);
+	return lb_conn_hash(st->conn_table, &key);
+}
+
+void lb_conn_set_state(struct lb_steer *st, struct lb_conn *conn, bool is_v6, uint32_t state)
+{
+	struct lb_conn *peer = lb_conn_peer(st, conn, is_v6);
+	struct lb_conn *fwd = lb_conn_is_reply(conn) ? peer : conn;
+	bool was_embryonic = lb_conn_is_embryonic(conn), was_over = lb_conn_is_over(conn);
+
+	conn->state = (uint8_t)(state & 0xfu);
+	if (peer != NULL)
+		peer->state = conn->state;
+	if (fwd == NULL)
+		return;
+	st->n_embryonic += lb_conn_is_embryonic(conn);
+	st->n_embryonic -= was_embryonic;
+	if (!was_over && lb_conn_is_over(conn))
+		lb_conn_fifo_push(&st->over, hash_of(st, fwd, is_v6), is_v6, st->age.last_ms);
+}
+
+void lb_conn_track_udp(struct lb_steer *st, struct lb_conn *conn, bool is_v6, bool is_later)
+{
+	uint32_t next = LB_UDP_HEARD;
+
+	if (lb_conn_is_reply(conn))
+		next = LB_UDP_ANSWERED;
+	else if (conn->state == LB_UDP_NEW && !is_later)
+		return;
+	if (next != conn->state)
+		lb_conn_set_state(st, conn, is_v6, next);
 }
 
 void lb_conn_track_tcp(struct lb_steer *st, struct lb_conn *conn, bool is_v6, uint8_t tcp_flags)
@@ -175,14 +208,9 @@ void lb_conn_track_tcp(struct lb_steer *st, struct lb_conn *conn, bool is_v6, ui
 				: lb_conn_is_reply(conn) ? LB_TCP_SERVER
 							 : LB_TCP_CLIENT;
 	enum lb_tcp_state next = lb_tcp_next((enum lb_tcp_state)conn->state, side, tcp_flags);
-	struct lb_conn *peer;
 
-	if (next == conn->state)
-		return;
-	conn->state = (uint8_t)(next & 0xfu);
-	peer = lb_conn_peer(st, conn, is_v6);
-	if (peer != NULL)
-		peer->state = conn->state;
+	if (next != conn->state)
+		lb_conn_set_state(st, conn, is_v6, next);
 }
 
 void lb_conn_set_client_next_hop(struct lb_steer *st, struct lb_conn *conn, bool is_v6,
@@ -205,98 +233,6 @@ uint32_t lb_conn_timeout_ticks(const struct lb_steer *st, const struct lb_conn *
 	return (uint32_t)((ms + (1u << LB_TICK_SHIFT_MS) - 1) >> LB_TICK_SHIFT_MS) + 1;
 }
 
-static uint32_t idle_ticks(const struct lb_conn *conn, uint64_t now_ms)
-{
-	return (uint16_t)(lb_tick(now_ms) - conn->last_tick);
-}
-
-/* How little a connection is worth: higher goes first, 0 stays. */
-static uint32_t evict_rank(const struct lb_conn *conn, uint64_t now_ms)
-{
-	uint32_t idle = idle_ticks(conn, now_ms);
-
-	if (lb_conn_is_closing(conn))
-		return 2 * RANK_USELESS + idle;
-	if (is_embryonic(conn))
-		return RANK_USELESS + idle;
-	return idle >= EVICT_IDLE_TICKS ? idle : 0;
-}
-
-/* The newer of both directions counts. */
-static uint32_t evict_rank_of_pair(const struct lb_steer *st, const struct lb_conn *conn,
-				   bool is_v6, uint64_t now_ms)
-{
-	const struct lb_conn *peer = lb_conn_peer(st, conn, is_v6);
-	uint32_t rank = evict_rank(conn, now_ms), other;
-
-	if (peer == NULL)
-		return rank;
-	other = evict_rank(peer, now_ms);
-	return rank < other ? rank : other;
-}
-
-/* The connection that is worth least, so far. */
-struct victim {
-	struct lb_conn *conn;
-	uint32_t rank; /* 0: none */
-	bool is_v6;
-};
-
-static void consider(const struct lb_steer *st, bool is_v6, uint32_t hash, uint64_t now_ms,
-		     struct victim *worst)
-{
-	struct lb_conn *candidates[4];
-	uint32_t n = lb_conn_candidates(st->conn_table, is_v6, hash, candidates);
-
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t rank = evict_rank_of_pair(st, candidates[i], is_v6, now_ms);
-
-		if (rank > worst->rank)
-			*worst = (struct victim){candidates[i], rank, is_v6};
-	}
-}
-
-/* Frees a place in one of the two buckets of `hash`. False: all that is there is in use. */
-static bool evict_at(struct lb_steer *st, bool is_v6, uint32_t hash, uint64_t now_ms)
-{
-	struct victim worst = {0};
-
-	consider(st, is_v6, hash, now_ms, &worst);
-	if (worst.rank == 0)
-		return false;
-	lb_conn_close(st, worst.conn, worst.is_v6, LB_COUNT_conn_evicted);
-	return true;
-}
-
-/* At the stated capacity any connection's end makes room: looks at a few places, those of the new
- * connection first, in both families, and is content with one that is no use to anybody. */
-static struct victim find_victim(const struct lb_steer *st, bool is_v6, uint32_t hash,
-				 uint64_t now_ms)
-{
-	struct victim worst = {0};
-
-	for (uint32_t i = 0; i < EVICT_PLACES && worst.rank < RANK_USELESS; i++) {
-		consider(st, is_v6, hash + i * 0x9e3779b9u, now_ms, &worst);
-		consider(st, !is_v6, hash + i * 0x9e3779b9u, now_ms, &worst);
-	}
-	return worst;
-}
-
-static bool evict_any(struct lb_steer *st, bool is_v6, uint32_t hash, uint64_t now_ms)
-{
-	struct victim worst = find_victim(st, is_v6, hash, now_ms);
-
-	if (worst.rank == 0)
-		return false;
-	lb_conn_close(st, worst.conn, worst.is_v6, LB_COUNT_conn_evicted);
-	return true;
-}
-
-bool lb_conn_has_room(const struct lb_steer *st, bool is_v6, uint32_t hash, uint64_t now_ms)
-{
-	return st->conns < st->conns_max || find_victim(st, is_v6, hash, now_ms).rank != 0;
-}
-
 static struct lb_conn *insert(struct lb_steer *st, const struct lb_key *key, uint32_t hash,
 			      enum lb_conn_kind kind, uint64_t now_ms)
 {
@@ -306,7 +242,7 @@ static struct lb_conn *insert(struct lb_steer *st, const struct lb_key *key, uin
 	st->table_changes++;
 	conn = lb_conn_insert(st->conn_table, key, hash, kind, &n_displaced);
 	if (conn == NULL && (uint64_t)st->conns * 5 >= (uint64_t)st->conns_max * 4 &&
-	    evict_at(st, key->is_v6, hash, now_ms))
+	    lb_conn_evict_at(st, key->is_v6, hash, now_ms))
 		conn = lb_conn_insert(st->conn_table, key, hash, kind, &n_displaced);
 	if (n_displaced != 0) {
 		lb_add(&st->counters[LB_COUNT_conn_displaced], n_displaced);
@@ -402,7 +338,7 @@ enum lb_counter lb_conn_plan_open(const struct lb_steer *st, const struct lb_con
 	return lb_conn_plan_replies(st, rq, cursor, out);
 }
 
-struct lb_conn *lb_conn_open(struct lb_steer *st, const struct lb_conn_request *rq, uint64_t now_ms,
+struct lb_conn *lb_conn_open(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms,
 			     enum lb_counter *reason)
 {
 	struct lb_conn_plan plan;
@@ -411,10 +347,11 @@ struct lb_conn *lb_conn_open(struct lb_steer *st, const struct lb_conn_request *
 	*reason = lb_conn_plan_open(st, rq, lb_conn_cursor_of(st, rq), &plan);
 	if (*reason != 0)
 		return NULL;
-	if (plan.takes_over)
-		lb_conn_make_way(st, &plan.replies);
+	*reason = LB_COUNT_drop_unproven;
+	if (plan.takes_over && !lb_conn_make_way(st, rq, &plan.replies, now_ms))
+		return NULL;
 	*reason = LB_COUNT_drop_table_full;
-	if (st->conns >= st->conns_max && !evict_any(st, rq->key->is_v6, rq->hash, now_ms))
+	if (!lb_conn_make_room(st, rq, now_ms))
 		return NULL;
 	conn = lb_forwarding_is_one_way(plan.like.fwd.forwarding)
 		       ? insert_forward(st, rq, &plan.like, now_ms)
@@ -422,6 +359,8 @@ struct lb_conn *lb_conn_open(struct lb_steer *st, const struct lb_conn_request *
 	if (conn == NULL)
 		return NULL;
 	set_conns(st, st->conns + 1);
+	st->n_embryonic += lb_conn_is_embryonic(conn);
+	lb_conn_fifo_push(&st->begun, rq->hash, rq->key->is_v6, now_ms);
 	lb_count(st, LB_COUNT_conn_created);
 	lb_add(&st->service_lines[rq->slot].traffic.conns, 1);
 	lb_add(&st->service_lines[rq->slot].traffic.conns_live, 1);

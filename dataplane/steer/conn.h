@@ -8,10 +8,8 @@
  * Units    ms since the worker started, ticks in entries
  * Threads  owner worker only
  * Memory   none of its own
- * Limits   at the stated capacity the least valuable of a few connections (of either family), or
- *          when the table finds no room above 80 % of it that of the new connection's candidates,
- *          gives way: closed, embryonic, idle longest. A connection active within the last
- *          LB_EVICT_IDLE_S never does; below 80 % none does
+ * Limits   who gives way at the stated capacity: conn_room.h. A connection active within the last
+ *          LB_EVICT_IDLE_S never does; below 80 % of the capacity none that is established does
  * Errors   open: NULL with the drop reason
  * Source   DESIGN 3.4, 3.5, 3.7
  * Tests    tests/unit/test_conn.c
@@ -22,15 +20,18 @@
 #include "packet/key.h"
 #include "packet/packet.h"
 #include "steer/awaited.h"
+#include "steer/conn_fifo.h"
 #include "steer/conn_find.h"
 #include "steer/iface.h"
 #include "steer/nat_addr_set.h"
 #include "steer/nat_source.h"
+#include "steer/newcomers.h"
 #include "steer/next_hop.h"
 #include "steer/owner_map.h"
 #include "steer/persist_table.h"
 #include "steer/rss_map.h"
 #include "steer/schedule.h"
+#include "steer/seeded_hash.h"
 #include "steer/service_table.h"
 #include "steer/tcp_track.h"
 
@@ -129,6 +130,13 @@ struct lb_steer {
 	struct lb_real_line *real_lines;       /* LB_REALS_MAX */
 	uint64_t *counters;                    /* LB_COUNTER_N */
 	struct lb_age age;
+	uint32_t n_embryonic;      /* of the connections */
+	struct lb_conn_fifo begun; /* connections by their first packet */
+	struct lb_conn_fifo over;  /* ... by their end */
+	struct lb_newcomers newcomers;
+	struct lb_hash_seed newcomer_seed;
+	struct lb_service_limits *limits; /* LB_SERVICES_MAX */
+	struct lb_promise_cell *promises; /* LB_SERVICES_MAX */
 };
 
 /* Counters and traffic have one writer and are read by control at any time. */
@@ -142,6 +150,16 @@ static inline void lb_count(struct lb_steer *st, enum lb_counter counter)
 	lb_add(&st->counters[counter], 1);
 }
 
+/* Has the client tried to open a connection lately? */
+enum lb_proof {
+	LB_PROOF_UNASKED,
+	LB_PROOF_NEW,
+	LB_PROOF_PROVEN,
+};
+
+struct lb_service_limits;
+struct lb_promise_cell;
+
 struct lb_conn_request {
 	const struct lb_key *key; /* client to VIP; not in the table */
 	uint32_t hash;
@@ -150,12 +168,14 @@ struct lb_conn_request {
 	uint32_t client_next_hop;
 	uint8_t tcp_flags;             /* of the packet that opens it */
 	const struct lb_conn *leaving; /* asked what would be: an entry that will be gone by then */
+	bool is_question;    /* nothing is to be noted, taken or evicted */
+	enum lb_proof proof; /* conn_room.c's own */
 };
 
 /* What a new connection is going to be, decided before anything is written. */
 struct lb_conn_plan {
 	struct lb_key replies; /* of a NAT connection */
-	bool takes_over;     /* what stands at that key is over or an orphan, and has to go first */
+	bool takes_over; /* what stands at that key is over, embryonic or an orphan: it goes */
 	struct lb_conn like; /* its forward entry but for what the table keeps there */
 };
 
@@ -168,12 +188,9 @@ enum lb_counter lb_conn_plan_open(const struct lb_steer *st, const struct lb_con
 struct lb_nat_cursor *lb_conn_cursor_of(const struct lb_steer *st,
 					const struct lb_conn_request *rq);
 
-/* Has the table room below the stated capacity, or somebody who would give way? */
-bool lb_conn_has_room(const struct lb_steer *st, bool is_v6, uint32_t hash, uint64_t now_ms);
-
 /* Opens a connection: picks the NAT source, inserts its entries, evicts where the limits above
  * allow it. Returns the forward entry; NULL: *reason says why. */
-struct lb_conn *lb_conn_open(struct lb_steer *st, const struct lb_conn_request *rq, uint64_t now_ms,
+struct lb_conn *lb_conn_open(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms,
 			     enum lb_counter *reason);
 
 /* The other direction's key and entry; false / NULL when it cannot be told or is not there. */
@@ -255,19 +272,34 @@ static inline bool lb_conn_is_one_way(const struct lb_conn *conn)
  * while a server that takes nobody any more has not answered it. */
 bool lb_conn_may_reopen(const struct lb_steer *st, const struct lb_conn *conn);
 
-/* The state in both entries after a TCP packet of this direction. */
-void lb_conn_track_tcp(struct lb_steer *st, struct lb_conn *conn, bool is_v6, uint8_t tcp_flags);
+/* What is known of a UDP connection, in `state`. */
+enum lb_udp_state {
+	LB_UDP_NEW,
+	LB_UDP_ANSWERED, /* a server answers forged packets too */
+	LB_UDP_HEARD,    /* the client has sent again, after an answer or after a tick */
+};
 
-/* Notes a packet of this direction: last tick, and for TCP the state in both entries. */
+/* Both entries get the state, and what goes with it is kept right. */
+void lb_conn_set_state(struct lb_steer *st, struct lb_conn *conn, bool is_v6, uint32_t state);
+
+/* The state after a packet of this direction; `is_later`: than the last one by a tick. */
+void lb_conn_track_tcp(struct lb_steer *st, struct lb_conn *conn, bool is_v6, uint8_t tcp_flags);
+void lb_conn_track_udp(struct lb_steer *st, struct lb_conn *conn, bool is_v6, bool is_later);
+
+/* Notes a packet of this direction: last tick, and the state in both entries. */
 static inline void lb_conn_track(struct lb_steer *st, struct lb_conn *conn, bool is_v6,
 				 uint8_t tcp_flags, uint16_t tick)
 {
-	if (unlikely(conn->last_tick != tick))
+	bool is_later = conn->last_tick != tick;
+
+	if (unlikely(is_later))
 		conn->last_tick = tick;
 	if (likely(conn->state == LB_TCP_ESTABLISHED && tcp_flags == LB_TCP_ACK))
 		return;
 	if (lb_conn_is_tcp(conn))
 		lb_conn_track_tcp(st, conn, is_v6, tcp_flags);
+	else if (unlikely(conn->state != LB_UDP_HEARD))
+		lb_conn_track_udp(st, conn, is_v6, is_later);
 }
 
 /* What a packet of this entry's direction has to carry when it leaves: addresses and ports of
@@ -324,5 +356,9 @@ uint32_t lb_conn_timeout_ticks(const struct lb_steer *st, const struct lb_conn *
 /* TCP: a side has ended its half, or both have and only time is waited for. */
 bool lb_conn_is_closing(const struct lb_conn *conn);
 bool lb_conn_is_over(const struct lb_conn *conn);
+
+/* Nothing says yet that there is a client: no handshake was finished, or no datagram has followed
+ * the first. */
+bool lb_conn_is_embryonic(const struct lb_conn *conn);
 
 #endif

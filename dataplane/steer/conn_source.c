@@ -1,5 +1,7 @@
 #include "steer/conn_source.h"
 
+#include "steer/conn_room.h"
+#include "steer/promises.h"
 #include "steer/service_object.h"
 
 struct lb_nat_cursor *lb_conn_cursor_of(const struct lb_steer *st, const struct lb_conn_request *rq)
@@ -38,14 +40,33 @@ static bool gives_way(const struct lb_steer *st, const struct lb_conn *old, bool
 	return !lb_conn_is_valid(st, old, is_v6, &real_id) || is_closed(old);
 }
 
-void lb_conn_make_way(struct lb_steer *st, const struct lb_key *replies)
+static bool may_be_replaced(const struct lb_conn *conn)
+{
+	return lb_conn_is_over(conn) || lb_conn_is_embryonic(conn);
+}
+
+bool lb_conn_make_way(struct lb_steer *st, struct lb_conn_request *rq, const struct lb_key *replies,
+		      uint64_t now_ms)
 {
 	struct lb_conn *old = lb_conn_lookup(st->conn_table, replies,
 					     lb_conn_hash(st->conn_table, replies));
+	enum lb_counter why = LB_COUNT_conn_closed;
 	uint32_t real_id;
 
-	if (lb_conn_validate(st, old, replies->is_v6, &real_id) != NULL)
-		lb_conn_close(st, old, replies->is_v6, LB_COUNT_conn_closed);
+	if (!lb_conn_is_valid(st, old, replies->is_v6, &real_id))
+		why = LB_COUNT_conn_orphaned;
+	else if (lb_conn_is_embryonic(old))
+		why = LB_COUNT_conn_evicted_embryonic;
+	if (why == LB_COUNT_conn_evicted_embryonic &&
+	    (uint16_t)(lb_tick(now_ms) - old->last_tick) < LB_EMBRYO_KEEP_TICKS &&
+	    !lb_conn_is_proven(st, rq, now_ms))
+		return false;
+	if (rq->is_question)
+		return true;
+	if (why == LB_COUNT_conn_evicted_embryonic)
+		lb_promise_evicted(st, old->service, why);
+	lb_conn_close(st, old, replies->is_v6, why);
+	return true;
 }
 
 static void leave_from(struct lb_tuple *to_server, const struct lb_nat_candidate *c)
@@ -112,17 +133,20 @@ static bool is_claimed(const struct lb_steer *st, const struct lb_nat_candidate 
 
 /* fullnat: walks the worker's own ports until one is free towards this server. When the walk finds
  * none, the first source whose connection is over serves again: the server has at most a socket in
- * TIME_WAIT there, which a new SYN may use (RFC 9293 3.6.1, RFC 6191). Returns the id of the
- * address, 0: none found. */
+ * TIME_WAIT there, which a new SYN may use (RFC 9293 3.6.1, RFC 6191). Failing that, the first one
+ * whose connection is embryonic: the walk comes to each in the order in which they were given out,
+ * so it is the oldest. Under a flood the walk is short. Returns the id of the address, 0: none
+ * found. */
 static uint16_t pick_source(const struct lb_steer *st, const struct lb_conn_request *rq,
 			    struct lb_nat_cursor *cursor, struct lb_tuple *to_server,
 			    struct lb_conn_plan *plan)
 {
 	const struct lb_nat_source *src = st->nat_sources[st->services[rq->slot]->nat_source_id];
 	struct own_ports own = ports_of(st, rq, to_server);
-	struct lb_nat_candidate c, closed = {0};
+	struct lb_nat_candidate c, closed = {0}, embryonic = {0};
 	uint8_t proto = (uint8_t)lb_key_proto(rq->key);
 	const struct lb_conn *old;
+	uint32_t n_tries = 0;
 
 	if (src == NULL)
 		return 0;
@@ -135,13 +159,19 @@ static uint16_t pick_source(const struct lb_steer *st, const struct lb_conn_requ
 			return c.addr->id;
 		if (closed.addr == NULL && lb_conn_is_over(old))
 			closed = c;
+		else if (embryonic.addr == NULL && lb_conn_is_embryonic(old))
+			embryonic = c;
+		if (++n_tries > LB_NAT_TRIES_FEW && (closed.addr != NULL || embryonic.addr != NULL))
+			break;
 	}
+	if (closed.addr == NULL)
+		closed = embryonic;
 	if (closed.addr == NULL)
 		return 0;
 	leave_from(to_server, &closed);
 	old = find_at_source(st, rq, to_server, &plan->replies);
 	plan->takes_over = old != NULL;
-	if (old == NULL || gives_way(st, old, rq->key->is_v6, lb_conn_is_over))
+	if (old == NULL || gives_way(st, old, rq->key->is_v6, may_be_replaced))
 		return closed.addr->id;
 	return 0;
 }

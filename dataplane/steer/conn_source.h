@@ -23,7 +23,12 @@
 enum lb_counter lb_conn_plan_replies(const struct lb_steer *st, const struct lb_conn_request *rq,
 				     struct lb_nat_cursor *cursor, struct lb_conn_plan *plan);
 
-/* Removes what a plan takes over: pointers found before are void. */
-void lb_conn_make_way(struct lb_steer *st, const struct lb_key *replies);
+/* An embryonic connection keeps its port for so long, but from a client that has tried before. */
+#define LB_EMBRYO_KEEP_TICKS 2u
+
+/* Removes what a plan takes over: pointers found before are void. False: it may not go yet. Of a
+ * question only says which. */
+bool lb_conn_make_way(struct lb_steer *st, struct lb_conn_request *rq, const struct lb_key *replies,
+		      uint64_t now_ms);
 
 #endif

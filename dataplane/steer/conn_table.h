@@ -47,7 +47,7 @@ enum lb_conn_kind {
  * type to work on. */
 struct lb_conn {
 	uint8_t kind : 3;    /* enum lb_conn_kind; part of the key match by its protocol */
-	uint8_t state : 4;   /* enum lb_tcp_state, the same in both directions' entries */
+	uint8_t state : 4;   /* enum lb_tcp_state or lb_udp_state, the same in both entries */
 	uint8_t spilled : 1; /* the table's own, about the bucket and not about this entry: write
 				fields one by one, never the struct as a whole */
 	uint8_t service_epoch;

@@ -19,6 +19,7 @@
 
 #define LB_NAT_TRIES 64u
 #define LB_NAT_STEPS_MAX 1024u /* places of the walk that are looked at for them */
+#define LB_NAT_TRIES_FEW 16u /* ... once one is known that may be taken over */
 
 struct lb_nat_cursor {
 	uint32_t next;

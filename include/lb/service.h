@@ -95,6 +95,8 @@ struct lb_service_params {
 	uint16_t gue_port;	  /* gue only; host order */
 	uint16_t mss_clamp;	  /* 0: none; LB_MSS_CLAMP_AUTO: by the MTUs */
 	uint32_t idle_timeout_ms; /* established TCP, or UDP */
+	uint32_t starts_per_s_max; /* new connections a second, all workers together; 0: no limit */
+	uint32_t conns_max;	   /* connections, all workers together; 0: no limit */
 	uint32_t persist_timeout_ms;
 	/* No entry per connection: the table alone says whose a packet is. One-way modes with a
 	 * scheduler that has a table, and no group. */

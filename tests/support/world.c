@@ -169,6 +169,8 @@ void world_service(struct world *w, const struct world_service *s)
 		.persist_timeout_ms = s->persist_timeout_ms != 0 ? s->persist_timeout_ms : 3600000,
 		.is_stateless = s->is_stateless,
 		.settle_ms = WORLD_SETTLE_MS,
+		.starts_per_s_max = s->starts_per_s_max,
+		.conns_max = s->conns_max,
 		.ports = &ports,
 		.n_ports = 1,
 		.servers = servers,
@@ -229,7 +231,8 @@ const char *world_imbalance(const struct world *w)
 	if (lb_counters_imbalance(value) != 0)
 		return "the accounting law does not hold";
 	ended = value[LB_COUNT_conn_expired] + value[LB_COUNT_conn_closed] +
-		value[LB_COUNT_conn_evicted] + value[LB_COUNT_conn_orphaned] +
+		value[LB_COUNT_conn_evicted_closed] + value[LB_COUNT_conn_evicted_embryonic] +
+		value[LB_COUNT_conn_evicted_idle] + value[LB_COUNT_conn_orphaned] +
 		value[LB_COUNT_conn_released];
 	if (value[LB_COUNT_conn_created] - ended != lb_pipeline_conns(w->pl))
 		return "connections created and ended do not make those that live";

@@ -80,6 +80,8 @@ struct world_service {
 	uint16_t group_id;
 	uint32_t idle_timeout_ms;    /* 0: 900 s */
 	uint32_t persist_timeout_ms; /* 0: 3600 s */
+	uint32_t starts_per_s_max;
+	uint32_t conns_max;
 	uint32_t n_servers;
 	uint32_t first_server;
 	const uint32_t *weights; /* NULL: 1 each */

@@ -424,7 +424,7 @@ Test(pipeline_explain, what_is_told_is_what_happens_and_asking_changes_nothing)
 {
 	static const enum lb_counter reasons[] = {
 		LB_COUNT_drop_bad_address,     LB_COUNT_drop_no_server,
-		LB_COUNT_drop_no_connection,   LB_COUNT_drop_nat_exhausted,
+		LB_COUNT_drop_no_connection,   LB_COUNT_drop_unproven,
 		LB_COUNT_drop_not_on_link,     LB_COUNT_drop_next_hop_unresolved,
 		LB_COUNT_drop_too_big,         LB_COUNT_drop_family_mismatch,
 		LB_COUNT_drop_no_tunnel_source};
@@ -467,16 +467,18 @@ Test(pipeline_explain, a_full_table_is_foreseen)
 						  .n_servers = 3});
 	for (uint16_t i = 0; i < 260; i++) {
 		bool may_evict = i == 230;
+		char client[LB_ADDR_TEXT_MAX];
 
 		if (may_evict) /* those that have been idle for long enough give way */
 			world_pass_time(&w, 65000, 500);
-		world_udp(&f, "198.51.100.1", (uint16_t)(40000 + i), WORLD_VIP, 53);
+		snprintf(client, sizeof(client), "198.51.100.%u", i % 255 + 1u);
+		world_udp(&f, client, (uint16_t)(40000 + i), WORLD_VIP, 53);
 		q = question_of(&f);
 		lb_pipeline_explain(w.pl, &q, w.now_ms, &a);
 		world_send(&w, &f);
 		compare(&a, &w, &f);
 		n_refused += a.verdict == LB_VERDICT_DROP &&
-			     a.drop_reason == LB_COUNT_drop_table_full;
+			     a.drop_reason == LB_COUNT_drop_unproven;
 		cr_expect(!may_evict || a.verdict == LB_VERDICT_TX);
 	}
 	cr_expect(n_refused > 10, "%u", n_refused);

@@ -245,7 +245,7 @@ Test(pipeline_rss, workers_never_take_the_same_source_and_use_all)
 	memset(is_used, 0, sizeof(is_used));
 	for (uint32_t i = 0; i < 6 * N_PORTS; i++) {
 		struct world_fields out;
-		struct frame f;
+		struct frame f, answer;
 		char client[LB_ADDR_TEXT_MAX];
 		struct world *w;
 
@@ -261,6 +261,11 @@ Test(pipeline_rss, workers_never_take_the_same_source_and_use_all)
 		cr_assert_eq(is_used[world_server_of(&f)][out.sport - WORLD_NAT_FIRST]++, 0,
 			     "port %u of server %u twice", out.sport, world_server_of(&f));
 		n_sent++;
+		/* Half-open ones would give way: every connection is to be in use. */
+		world_tcp_answer(&answer, &f, LB_TCP_SYN | LB_TCP_ACK);
+		cr_assert_eq(world_send(w, &answer), LB_VERDICT_TX);
+		world_tcp(&f, client, 1234, WORLD_VIP, TCP_PORT, LB_TCP_ACK);
+		cr_assert_eq(world_send(w, &f), LB_VERDICT_TX);
 	}
 	/* The last few of a worker's are found by luck within the bound of the walk. */
 	cr_expect_gt(n_sent, 4 * N_PORTS * 97 / 100, "%u of %u", n_sent, 4 * N_PORTS);

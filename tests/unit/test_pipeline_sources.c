@@ -9,6 +9,22 @@
 #define SYN LB_TCP_SYN
 #define CLIENT "198.51.100.7"
 
+/* A client's connection, handshake and all; false: refused, and w->last says why. *f is its SYN as
+ * the server got it. */
+static bool open_conn(struct world *w, uint16_t sport, struct frame *f)
+{
+	struct frame answer, ack;
+
+	world_tcp(f, CLIENT, sport, WORLD_VIP, WORLD_NAT_FIRST, SYN);
+	if (world_send(w, f) != LB_VERDICT_TX)
+		return false;
+	world_tcp_answer(&answer, f, SYN | LB_TCP_ACK);
+	cr_assert_eq(world_send(w, &answer), LB_VERDICT_TX);
+	world_tcp(&ack, CLIENT, sport, WORLD_VIP, WORLD_NAT_FIRST, LB_TCP_ACK);
+	cr_assert_eq(world_send(w, &ack), LB_VERDICT_TX);
+	return true;
+}
+
 Test(pipeline_sources, ports_of_services_are_never_nat_sources)
 {
 	struct frame f;
@@ -20,8 +36,7 @@ Test(pipeline_sources, ports_of_services_are_never_nat_sources)
 						  .last_port = WORLD_NAT_LAST - 10,
 						  .n_servers = 1});
 	for (uint16_t i = 0; i < 300; i++) {
-		world_tcp(&f, CLIENT, (uint16_t)(1000 + i), WORLD_VIP, WORLD_NAT_FIRST, SYN);
-		if (world_send(&w, &f) == LB_VERDICT_TX)
+		if (open_conn(&w, (uint16_t)(1000 + i), &f))
 			cr_expect_gt(world_fields(&f).sport, WORLD_NAT_LAST - 10);
 		else
 			cr_expect_eq(w.last.drop_reason, LB_COUNT_drop_nat_exhausted);
@@ -43,8 +58,7 @@ Test(pipeline_sources, sources_of_closed_connections_serve_again_when_no_other_i
 						  .last_port = WORLD_NAT_LAST - 10,
 						  .n_servers = 1});
 	for (uint16_t i = 0; i < 300 && lb_pipeline_conns(w.pl) < 10; i++) {
-		world_tcp(&f, CLIENT, (uint16_t)(1000 + i), WORLD_VIP, WORLD_NAT_FIRST, SYN);
-		if (world_send(&w, &f) == LB_VERDICT_TX && lb_pipeline_conns(w.pl) == 4)
+		if (open_conn(&w, (uint16_t)(1000 + i), &f) && lb_pipeline_conns(w.pl) == 4)
 			to_server = f;
 	}
 	cr_assert_eq(lb_pipeline_conns(w.pl), 10);
@@ -56,8 +70,7 @@ Test(pipeline_sources, sources_of_closed_connections_serve_again_when_no_other_i
 	/* The nine others are open: only the closed one's source may be given out, and once. */
 	uint32_t n_sent = 0;
 	for (uint16_t i = 0; i < 300; i++) {
-		world_tcp(&f, CLIENT, (uint16_t)(2000 + i), WORLD_VIP, WORLD_NAT_FIRST, SYN);
-		if (world_send(&w, &f) != LB_VERDICT_TX) {
+		if (!open_conn(&w, (uint16_t)(2000 + i), &f)) {
 			cr_expect_eq(w.last.drop_reason, LB_COUNT_drop_nat_exhausted);
 			continue;
 		}

@@ -360,7 +360,9 @@ static void run(struct story *s, uint64_t seed)
 		(unsigned long long)count(f, LB_COUNT_conn_released));
 	cr_expect_gt(count(f, LB_COUNT_conn_adopted), 0);
 	cr_expect_gt(count(f, LB_COUNT_conn_released), 0);
-	cr_expect_eq(count(f, LB_COUNT_conn_evicted), 0);
+	cr_expect_eq(count(f, LB_COUNT_conn_evicted_closed), 0);
+	cr_expect_eq(count(f, LB_COUNT_conn_evicted_embryonic), 0);
+	cr_expect_eq(count(f, LB_COUNT_conn_evicted_idle), 0);
 	farm_close(f);
 	free(f);
 	free(clients);

@@ -1,0 +1,46 @@
+/* conn_room.h - who gets in when there is no room for all, and who goes.
+ *
+ * Role     room for a new connection in a full table, and the service's own limits
+ * Shape    asked twice by whoever opens a connection: may it come in at all (before a server is
+ *          chosen for it), and later to make the room
+ * Units    ms since the worker started
+ * Threads  owner worker only
+ * Memory   none of its own
+ * Limits   room is short from 15/16 of the worker's stated connections or 80 % of one family's
+ *          entries on, and used up at all of them or 85 %. When it is short, what is over goes, the
+ *          oldest first, then the oldest embryonic connection that is older than
+ *          LB_EMBRYO_KEEP_MS; while one in 64 or more is embryonic and none is that old, only
+ *          clients that have tried before get in. When it is used up, for these a younger one goes;
+ *          without a flood, of a few that are looked at, what has idled for LB_EVICT_IDLE_S.
+ *          Nothing in use ever goes. For one connection at most LB_MARKS_SKIPPED stale marks and
+ *          EVICT_PLACES places are looked at
+ * Errors   the drop reason; 0: none
+ * Source   DESIGN 3.4, decision 0080
+ * Tests    tests/unit/test_conn_room.c, tests/unit/test_conn.c
+ */
+#ifndef LB_CONN_ROOM_H
+#define LB_CONN_ROOM_H
+
+#include "steer/conn.h"
+
+#define LB_EMBRYO_KEEP_MS 1000u /* a handshake has this time, whatever comes */
+#define LB_MARKS_SKIPPED 32u
+
+/* All of this can be asked about what would be: with a request that is a question, and a copy of
+ * the worker's lb_steer. */
+
+/* Before anything is chosen or written: does the service take one more, and would there be room?
+ * Notes the client if the answer depends on whether it comes again. */
+enum lb_counter lb_conn_admit(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms);
+
+/* Evicts where the worker is short of room; of a question only says whether it could. False:
+ * nothing may go. */
+bool lb_conn_make_room(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms);
+
+/* Frees a place in one of the two buckets of `hash`. False: all that is there is in use. */
+bool lb_conn_evict_at(struct lb_steer *st, bool is_v6, uint32_t hash, uint64_t now_ms);
+
+/* Has this client tried before, lately? Asked once for a request, however often it matters. */
+bool lb_conn_is_proven(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms);
+
+#endif
