@@ -143,7 +143,7 @@ static int prepare(struct lb_write *w)
 	if (rc == 0)
 		rc = make_document(w);
 	if (rc == 0)
-		rc = lb_config_build(w->after, &w->cfg, &w->errors, &w->warnings);
+		rc = lb_config_build_next(w->after, w->ctl->cfg, &w->cfg, &w->errors, &w->warnings);
 	if (rc == 0)
 		rc = check_boot_keys(w);
 	if (rc == 0 && w->text == NULL)

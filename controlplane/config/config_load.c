@@ -49,8 +49,9 @@ static int fill_and_check(struct lb_draft *d)
 	return rc;
 }
 
-int lb_config_build(const struct lb_document *doc, struct lb_config **cfg,
-		    struct lb_error_list *errors, struct lb_error_list *warnings)
+int lb_config_build_next(const struct lb_document *doc, const struct lb_config *now,
+			 struct lb_config **cfg, struct lb_error_list *errors,
+			 struct lb_error_list *warnings)
 {
 	struct lb_draft d = {.root = doc->root, .errors = errors, .warnings = warnings};
 	const struct lb_json_path root = {0};
@@ -67,7 +68,7 @@ int lb_config_build(const struct lb_document *doc, struct lb_config **cfg,
 		lb_schema_check(&lb_schema_configuration, doc->root, &root, errors);
 		rc = fill_and_check(&d);
 		if (rc == 0 && errors->n == 0)
-			rc = lb_config_build_tables(d.cfg);
+			rc = lb_config_build_tables(d.cfg, now);
 	}
 	if (rc == -ENOMEM)
 		lb_error_list_add(errors, "", "out of memory");
@@ -84,6 +85,12 @@ int lb_config_build(const struct lb_document *doc, struct lb_config **cfg,
 	else
 		*cfg = d.cfg;
 	return rc;
+}
+
+int lb_config_build(const struct lb_document *doc, struct lb_config **cfg,
+		    struct lb_error_list *errors, struct lb_error_list *warnings)
+{
+	return lb_config_build_next(doc, NULL, cfg, errors, warnings);
 }
 
 int lb_config_load(const char *text, size_t len, struct lb_document **doc, struct lb_config **cfg,

@@ -29,4 +29,10 @@ int lb_config_load(const char *text, size_t len, struct lb_document **doc, struc
 int lb_config_build(const struct lb_document *doc, struct lb_config **cfg,
 		    struct lb_error_list *errors, struct lb_error_list *warnings);
 
+/* The same, in place of `now`: what costs much and is equal is taken from there, and nobody frees
+ * it meanwhile. NULL: there is none. */
+int lb_config_build_next(const struct lb_document *doc, const struct lb_config *now,
+			 struct lb_config **cfg, struct lb_error_list *errors,
+			 struct lb_error_list *warnings);
+
 #endif

@@ -79,17 +79,48 @@ static void find_contents(const struct lb_config *cfg, struct lb_maglev_server *
 	qsort(uses, n, sizeof(*uses), by_content);
 }
 
+/* A table of the configuration in force, which is sorted too; NULL: it has none like this. */
+static struct lb_maglev *find_table(const struct lb_config *now, uint64_t content)
+{
+	uint32_t low = 0, high = now == NULL ? 0 : now->n_tables;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (lb_maglev_content_of(now->tables[mid]) < content)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (now == NULL || low == now->n_tables ||
+	    lb_maglev_content_of(now->tables[low]) != content)
+		return NULL;
+	return now->tables[low];
+}
+
+static int make_table(const struct lb_cfg_pool *pool, const struct use *use,
+		      struct lb_maglev_server *list, const struct lb_config *now,
+		      struct lb_maglev **out)
+{
+	struct lb_maglev *known = find_table(now, use->content);
+
+	if (known != NULL) {
+		*out = lb_maglev_ref(known);
+		return 0;
+	}
+	list_pool(pool, list);
+	return lb_maglev_build(list, pool->n_reals, use->size, out);
+}
+
 static int build_each(struct lb_config *cfg, struct lb_maglev_server *list, const struct use *uses,
-		      uint32_t n)
+		      uint32_t n, const struct lb_config *now)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		const struct lb_cfg_pool *pool = &cfg->pools[uses[i].pool];
 		int rc;
 
 		if (i == 0 || uses[i - 1].content != uses[i].content) {
-			list_pool(pool, list);
-			rc = lb_maglev_build(list, pool->n_reals, uses[i].size,
-					     &cfg->tables[cfg->n_tables]);
+			rc = make_table(pool, &uses[i], list, now, &cfg->tables[cfg->n_tables]);
 			if (rc < 0)
 				return rc;
 			cfg->n_tables++;
@@ -99,7 +130,7 @@ static int build_each(struct lb_config *cfg, struct lb_maglev_server *list, cons
 	return 0;
 }
 
-int lb_config_build_tables(struct lb_config *cfg)
+int lb_config_build_tables(struct lb_config *cfg, const struct lb_config *now)
 {
 	struct use *uses = calloc((size_t)cfg->n_services + 1, sizeof(*uses));
 	struct lb_maglev_server *list = NULL;
@@ -116,7 +147,7 @@ int lb_config_build_tables(struct lb_config *cfg)
 	cfg->tables = calloc((size_t)n + 1, sizeof(*cfg->tables));
 	if (list != NULL && cfg->tables != NULL) {
 		find_contents(cfg, list, uses, n);
-		rc = build_each(cfg, list, uses, n);
+		rc = build_each(cfg, list, uses, n, now);
 	}
 	free(list);
 	free(uses);

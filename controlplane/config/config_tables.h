@@ -17,8 +17,9 @@
 
 #include "lb/config.h"
 
-/* Once, when everything else of `cfg` is filled in and checked. */
-int lb_config_build_tables(struct lb_config *cfg);
+/* Once, when everything else of `cfg` is filled in and checked. Tables that `now` (NULL: nothing)
+ * has as well are taken from there: nobody frees it meanwhile. */
+int lb_config_build_tables(struct lb_config *cfg, const struct lb_config *now);
 
 /* Tables of `next` that `now` has as well are replaced by those of `now`. */
 void lb_config_share_tables(struct lb_config *next, const struct lb_config *now);

@@ -420,7 +420,7 @@ static void take_config(struct rig *g)
 
 	lb_config_free(g->cfg);
 	g->cfg = any_config_make(&g->any);
-	cr_assert_eq(lb_config_build_tables(g->cfg), 0);
+	cr_assert_eq(lb_config_build_tables(g->cfg, NULL), 0);
 	cr_assert_eq(lb_reconcile_dry_run(g->r, g->cfg, NULL, NULL, &summary, &err), 0);
 	worker_model_count_anew(g->quick);
 	cr_assert_eq(lb_reconcile_config(g->r, g->cfg, 1, &g->list, &err), 0, "%s", err.what);
