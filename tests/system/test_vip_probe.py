@@ -120,6 +120,29 @@ def run(lab, checks):
     checks.holds('nothing of a probe stays half open at a server',
                  lambda: not half_open(good) and not half_open(bad))
     checks.law('probes of the VIP', ballast.stop())
+    check_twin(lab, checks, client, servers, ballast_host)
 
 
-suite.main(run)
+def check_twin(lab, checks, client, servers, before):
+    """The same by a port that DPDK drives: probes leave and answers come by its twin."""
+    before.run('ip', 'link', 'set', 'eth1', 'down')
+    for neighbour in (client, *[server.host for server in servers]):
+        neighbour.run('ip', 'neighbour', 'flush', 'dev', 'eth1')
+    host = lab.host('twin', bridge=None)
+    host.cable('br0', 'eth1')
+    ballast = lab_module.Ballast(host, config(servers), suite.BUILD,
+                                 devices=['vdev:net_af_packet0,iface=eth1']).start()
+    view = View(ballast)
+    dsr = [way for way in WAYS if way[1] == 'dsr']
+    tunnels = [way for way in WAYS if way[1] != 'dsr']
+    check_with(checks, view, client, servers, dsr, 'with the VIP, by a twin')
+    check_without(checks, view, client, servers, tunnels, 'without decap, by a twin')
+    servers[1].decap('attach')
+    check_with(checks, view, client, servers, tunnels, 'with decap, by a twin')
+    counters = ballast.stop()
+    checks.check('the worker sent the probes', counters['injected'] > 0, counters['injected'])
+    checks.law('probes by a twin', counters)
+
+
+if __name__ == '__main__':
+    suite.main(run)
