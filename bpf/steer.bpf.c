@@ -6,9 +6,10 @@
  *
  * A packet is ours when its destination is a configured service or NAT source, or its source a
  * real server whose replies pass through us (nat) and its destination no address of this host. An
- * ICMP error is ours when the packet that answers its quote would be. What has no readable port
- * (fragments, endless extension headers) follows its addresses alone. Ours without a socket is
- * dropped: the kernel holds the VIPs and would reset connections that live in the workers. */
+ * ICMP error is ours when the packet that answers its quote would be, or when it quotes a tunnel in
+ * which a packet goes to a service. What has no readable port (fragments, endless extension
+ * headers) follows its addresses alone. Ours without a socket is dropped: the kernel holds the VIPs
+ * and would reset connections that live in the workers. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -281,6 +282,29 @@ static __always_inline int is_same(const struct lb_steer_addr_key *a,
 	       a->addr_be[2] == b->addr_be[2] && a->addr_be[3] == b->addr_be[3];
 }
 
+/* Of an error about a tunnel: did the packet in it go to a service? */
+static __always_inline int quotes_tunnel(const struct packet *p, __u32 off,
+					 const struct flow *quoted)
+{
+	struct flow inner = {};
+	__u8 *first;
+
+	if (quoted->proto == IPPROTO_UDP)
+		off += 8;
+	else if (quoted->proto != IPPROTO_IPIP && quoted->proto != IPPROTO_IPV6)
+		return 0;
+	if (off > OFFSET_MAX)
+		return 0;
+	first = p->data + off;
+	if ((void *)(first + 1) > p->end)
+		return 0;
+	if (*first >> 4 == 4)
+		off = parse_ipv4(p, off, 1, &inner);
+	else
+		off = parse_ipv6(p, off, 1, &inner);
+	return off && !inner.is_hidden && read_ports(p, off, &inner) && is_ours(&inner);
+}
+
 /* The packet quoted by an ICMP error left for where the error comes from; what would answer it has
  * its addresses and ports the other way round. */
 static __always_inline int quotes_ours(const struct packet *p, __u32 off, const struct flow *outer)
@@ -302,7 +326,7 @@ static __always_inline int quotes_ours(const struct packet *p, __u32 off, const 
 	answer.dport = quoted.sport;
 	answer.proto = quoted.proto;
 	answer.has_ports = quoted.has_ports;
-	return is_ours(&answer);
+	return is_ours(&answer) || quotes_tunnel(p, off, &quoted);
 }
 
 static __always_inline int is_icmp_error(const struct packet *p, __u32 off, __u8 proto)

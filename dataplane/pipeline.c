@@ -32,6 +32,8 @@ static bool admit_other(struct lb_pipeline *pl, struct lb_pkt *p)
 {
 	if (p->verdict != LB_VERDICT_CONTINUE)
 		return false;
+	if (p->quote_off != 0 && lb_admit_tunnel_error(pl, p))
+		return true;
 	if (p->kind == LB_PKT_ICMP_ERROR) {
 		/* The error travels against the packet that it quotes, with that one's answers. */
 		p->key = lb_key_reversed(&p->key);
@@ -154,7 +156,7 @@ static void look_up(const struct lb_steer *st, struct lb_burst *b, uint32_t chos
  *                       drop_nat_exhausted, drop_family_mismatch, drop_next_hop_full,
  *                       drop_not_on_link, drop_icmp_no_connection, drop_icmp_malformed,
  *                       drop_hand_over_again; HOLD and drop_fragment_tiny, _overlap, _full
- *                       of fragments; TX of a reset or ICMP error
+ *                       of fragments; drop_icmp_tunnel; TX of a reset or ICMP error
  * Prefetches            second buckets; the lines of services and servers and the next hops of
  *                       known connections */
 static void pass_choose(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now_ms)
@@ -179,6 +181,8 @@ static void pass_choose(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now
 			lb_choose_flow(pl, p, now_ms);
 		else if (p->kind == LB_PKT_FRAGMENT)
 			lb_choose_fragment(pl, p, now_ms);
+		else if (p->kind == LB_PKT_TUNNEL_ERROR)
+			lb_choose_tunnel_error(pl, p, now_ms);
 		else
 			lb_choose_icmp_error(st, p);
 		keep_if_live(b, &n_live, b->live[i]);

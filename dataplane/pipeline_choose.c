@@ -132,9 +132,7 @@ void lb_ask_ahead(const struct lb_steer *st, struct lb_pkt *p)
 	lb_persist_prefetch(st->persist, lb_persist_key(st->persist, line->group_id, &client));
 }
 
-/* Another worker's, or ours? The owner decides anew, so the two must agree: while they do not,
- * because a change has reached only one of them, the packet would be passed on for ever. */
-static bool is_handed_over(const struct lb_steer *st, struct lb_pkt *p, uint32_t owner)
+bool lb_is_handed_over(const struct lb_steer *st, struct lb_pkt *p, uint32_t owner)
 {
 	if (owner == st->worker)
 		return false;
@@ -222,7 +220,7 @@ static struct lb_conn *open_conn(struct lb_pipeline *pl, struct lb_pkt *p, uint6
 	enum lb_counter reason;
 	struct lb_conn *conn;
 
-	if (is_handed_over(st, p, target.owner))
+	if (lb_is_handed_over(st, p, target.owner))
 		return NULL;
 	if (rq.slot == LB_SERVICE_NOT_FOUND) {
 		p->verdict = LB_VERDICT_PUNT;
@@ -352,7 +350,7 @@ void lb_choose_icmp_error(struct lb_steer *st, struct lb_pkt *p)
 		p->conn = lb_conn_validate(st, p->conn, p->key.is_v6, &p->real_id);
 	if (p->conn == NULL) {
 		target = lb_find_target(st, &p->key, LB_SERVICE_NOT_FOUND);
-		if (is_handed_over(st, p, target.owner))
+		if (lb_is_handed_over(st, p, target.owner))
 			return;
 		server = find_by_table(st, p, target.slot);
 	}

@@ -144,6 +144,15 @@ void lb_send_by_table(const struct lb_steer *st, struct lb_pkt *p, uint32_t slot
 /* A TCP connection that is opened so. */
 void lb_count_stateless(struct lb_steer *st, const struct lb_pkt *p);
 
+/* Another worker's, or ours? The owner decides anew, so the two must agree: while they do not,
+ * because a change has reached only one of them, the packet would be passed on for ever. */
+bool lb_is_handed_over(const struct lb_steer *st, struct lb_pkt *p, uint32_t owner);
+
+/* pipeline_tunnel_error.c: the same two passes for an ICMP error about a tunnel of ours. False: it
+ * is none. */
+bool lb_admit_tunnel_error(const struct lb_pipeline *pl, struct lb_pkt *p);
+void lb_choose_tunnel_error(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms);
+
 /* pipeline_fragment.c: the same two passes for one fragment. False: it has ended. */
 bool lb_admit_fragment(struct lb_pipeline *pl, struct lb_pkt *p);
 void lb_choose_fragment(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms);

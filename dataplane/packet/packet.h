@@ -53,6 +53,8 @@ enum lb_pkt_kind {
 	LB_PKT_OTHER,      /* not IP, or a protocol that we do not serve: the kernel's */
 	LB_PKT_FLOW,       /* TCP or UDP with ports; `key` is set */
 	LB_PKT_ICMP_ERROR, /* `key` is the quoted packet's, as quoted; `quote_off` is set */
+	LB_PKT_TUNNEL_ERROR, /* ICMP error about a tunnel of ours; set by admit: `key` is that of
+				the packet in the tunnel */
 	LB_PKT_FRAGMENT,   /* no ports: they are 0 in key; l4_off is the fragment's first byte */
 };
 

@@ -4,7 +4,8 @@ from frames import (BALLAST_MAC, FAMILIES, GATEWAY_MAC, NETWORK, VIP, UNREACHABL
                     ICMP_WORDS, Flow, client, client_on_link, configuration, frame, icmp_error,
                     packet, reset_of, server, service, transport, vip_source)
 from scapy.layers.inet import ICMP, IP, UDP, IPOption_NOP
-from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6, IPv6ExtHdrDestOpt, PadN
+from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6PacketTooBig, ICMPv6TimeExceeded, IPv6,
+                                IPv6ExtHdrDestOpt, PadN)
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw, raw
 from statement import Case
@@ -220,4 +221,61 @@ def too_big():
     return case
 
 
-CASES = [dsr, dsr_behind_gateway, ipip, gue, too_big]
+def about_tunnel(case, flow, outer, n_more, n_quoted=600, mtu=1400):
+    """A router on the way to the server finds a packet too large; its sender is told by the VIP."""
+    inner = raw(flow.packet('A', LARGE))
+    lost = raw(flow.wrap(flow.packet('A', LARGE)))[:n_quoted]
+    head = ICMP(type=3, code=4, nexthopmtu=mtu) if outer == 4 else ICMPv6PacketTooBig(mtu=mtu)
+    error = frame(GATEWAY_MAC, BALLAST_MAC, packet(NETWORK[outer] + '77', SOURCE[outer],
+                                                   icmp_error(head, lost), ttl=63))
+    room = 576 - 28 if flow.family == 4 else 1280 - 48
+    told = mtu - n_more if flow.family == 4 else max(1280, mtu - n_more)
+    head = ICMP(type=3, code=4, nexthopmtu=told) if flow.family == 4 else \
+        ICMPv6PacketTooBig(mtu=told)
+    fields = {'id': 0, 'flags': 'DF', 'tos': 0xc0} if flow.family == 4 else {}
+    answer = packet(VIP[flow.family], flow.client.address,
+                    icmp_error(head, inner[:n_quoted - n_more][:room]), **fields)
+    case.answered(error, 'drop_too_big', frame(BALLAST_MAC, flow.client.mac, answer), 'icmp_sent')
+    return error
+
+
+def tunnel_errors():
+    """ICMP errors of routers between Ballast and the server; to them Ballast is the sender."""
+    ways = [(80, 'gue', 4, 28), (81, 'ipip', 6, 40), (82, 'ipip', 4, 20), (83, 'gue', 6, 48)]
+    case = Case('55-icmp-errors-tunnel', configuration('ICMP errors about tunnels', [
+        service(f'{proto}-{mode}-in-ipv{outer}', family, [port], [server(1, outer)],
+                protocol=proto, forwarding=mode, **({'gue_port': 6080} if mode == 'gue' else {}))
+        for family in FAMILIES for proto in ('tcp', 'udp') for port, mode, outer, _ in ways]))
+    for family in FAMILIES:
+        for port, mode, outer, n_more in ways:
+            # What goes to the server is stated by other cases; here only what comes back counts.
+            wrap = tunnel(outer, mode, server(1, outer), 0, 6080)
+            for proto in ('tcp', 'udp'):
+                flow = OneWay(case, proto, client(1, family), port, server(1, outer), wrap)
+                about_tunnel(case, flow, outer, n_more)
+                n_head = n_more + (24 if family == 4 else 44)
+                about_tunnel(case, flow, outer, n_more, n_head)
+                # Of no size, or of none that a packet may have: nobody is told.
+                for head in ((ICMP(type=3, code=1), ICMP(type=11), ICMP(type=3, code=4,
+                                                                       nexthopmtu=n_more + 67))
+                             if outer == 4 else
+                             (ICMPv6DestUnreach(code=0), ICMPv6TimeExceeded(code=0),
+                              ICMPv6PacketTooBig(mtu=n_more + 67))):
+                    lost = raw(wrap(flow.packet('A')))
+                    case.dropped(frame(GATEWAY_MAC, BALLAST_MAC, packet(
+                        NETWORK[outer] + '77', SOURCE[outer], icmp_error(head, lost))),
+                        'drop_icmp_tunnel')
+                # Too short a quote, and one that is about the tunnel of somebody else.
+                short = raw(wrap(flow.packet('A')))[:n_head - 1]
+                head = ICMP(type=3, code=4, nexthopmtu=1400) if outer == 4 else \
+                    ICMPv6PacketTooBig(mtu=1400)
+                case.punted(frame(GATEWAY_MAC, BALLAST_MAC, packet(
+                    NETWORK[outer] + '77', SOURCE[outer], icmp_error(head.copy(), short))))
+                other = wrap(flow.packet('A'))
+                other.src = NETWORK[outer] + '3'
+                case.punted(frame(GATEWAY_MAC, BALLAST_MAC, packet(
+                    NETWORK[outer] + '77', other.src, icmp_error(head.copy(), raw(other)))))
+    return case
+
+
+CASES = [dsr, dsr_behind_gateway, ipip, gue, too_big, tunnel_errors]

@@ -226,6 +226,35 @@ static void udp_error(struct frame *f, const struct words *w)
 	icmp_error_of(f, w, IPPROTO_UDP, 13);
 }
 
+/* w is the packet in the tunnel from this host to a server. */
+static void tunnel_error(struct frame *f, const struct words *w, bool is_gue)
+{
+	struct frame inner, outer;
+
+	tcp(&inner, w);
+	l3(&outer, "192.0.2.2", "192.0.2.50");
+	if (is_gue)
+		frame_udp(&outer, 50000, 9886);
+	else
+		frame_ip_proto(&outer, inner.is_v6 ? IPPROTO_IPV6 : IPPROTO_IPIP);
+	frame_bytes(&outer, frame_at(&inner, inner.l3_off), (inner.is_v6 ? 40 : 20) + 4);
+	frame_finish(&outer);
+	l3(f, "192.0.2.99", "192.0.2.2");
+	frame_icmp(f, FRAME_ICMP4_UNREACHABLE, 4, 1400);
+	frame_quote(f, &outer, FRAME_BYTES_MAX);
+	frame_finish(f);
+}
+
+static void ipip_error(struct frame *f, const struct words *w)
+{
+	tunnel_error(f, w, false);
+}
+
+static void gue_error(struct frame *f, const struct words *w)
+{
+	tunnel_error(f, w, true);
+}
+
 static void error_to_another(struct frame *f, const struct words *w)
 {
 	struct frame quoted;
@@ -372,6 +401,11 @@ static const struct {
 	 error_to_another,
 	 {"192.0.2.10", "198.51.100.1", 135, 4},
 	 0},
+	{"error about a tunnel", ipip_error, {"198.51.100.1", "192.0.2.10", 40000, 135}, 86},
+	{"error about a tunnel, IPv6", ipip_error, {"2001:db8:1::1", "2001:db8::10", 4, 443}, 106},
+	{"error about GUE", gue_error, {"198.51.100.1", "192.0.2.10", 40000, 135}, 94},
+	{"error about a strange tunnel", ipip_error, {"198.51.100.1", "192.0.2.10", 4, 136}, 0},
+	{"error about strange GUE", gue_error, {"198.51.100.1", "192.0.2.11", 40000, 135}, 0},
 	{"ICMP redirect", redirect_error, {"192.0.2.10", "198.51.100.1", 135, 40000}, 0},
 	{"IPv6 error about a VIP", tcp_error, {"2001:db8::10", "2001:db8:1::1", 443, 4}, 106},
 	{"IPv6 error about a client's", udp_error, {"2001:db8:1::1", "2001:db8::50", 4, 53}, 106},
