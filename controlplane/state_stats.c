@@ -145,6 +145,10 @@ void lb_state_stats(const struct lb_control *ctl, struct lb_text *out)
 		lb_text_json_open(out, NULL, '{');
 		lb_text_json_str(out, "name", cfg->services[i].name);
 		add_traffic(out, &traffic);
+		lb_text_json_u64(out, "server_changed", traffic.server_changed);
+		lb_text_json_u64(out, "evicted_closed", traffic.evicted_closed);
+		lb_text_json_u64(out, "evicted_embryonic", traffic.evicted_embryonic);
+		lb_text_json_u64(out, "evicted_idle", traffic.evicted_idle);
 		lb_text_json_close(out, '}');
 	}
 	lb_text_json_close(out, ']');

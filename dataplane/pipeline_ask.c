@@ -2,6 +2,7 @@
 #include <assert.h>
 
 #include "pipeline_state.h"
+#include "steer/promises.h"
 
 void lb_pipeline_age(struct lb_pipeline *pl, uint64_t now_ms)
 {
@@ -58,8 +59,14 @@ static void add_cell(const struct lb_traffic_cell *cell, struct lb_traffic *add_
 void lb_pipeline_service_traffic(const struct lb_pipeline *pl, uint32_t slot,
 				 struct lb_traffic *add_to)
 {
+	const struct lb_promise_cell *cell = &pl->steer.promises[slot];
+
 	assert(slot < LB_SERVICES_MAX);
 	add_cell(&pl->steer.service_lines[slot].traffic, add_to);
+	add_to->server_changed += load(&cell->moved);
+	add_to->evicted_closed += load(&cell->evicted_closed);
+	add_to->evicted_embryonic += load(&cell->evicted_embryonic);
+	add_to->evicted_idle += load(&cell->evicted_idle);
 }
 
 void lb_pipeline_real_traffic(const struct lb_pipeline *pl, uint32_t real_id,

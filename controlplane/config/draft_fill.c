@@ -200,6 +200,9 @@ static int fill_service(struct lb_draft *d, struct lb_cfg_service *svc, const cJ
 	svc->no_server_action = (enum lb_no_server_action)lb_schema_word(schema, item,
 									 "no_server_action");
 	svc->advertise = (enum lb_advertise)lb_schema_word(schema, item, "advertise");
+	svc->max_connections = (uint32_t)lb_schema_int(schema, item, "max_connections");
+	svc->max_new_connections_per_s =
+		(uint32_t)lb_schema_int(schema, item, "max_new_connections_per_s");
 	svc->idle_timeout_s = (uint32_t)lb_schema_int(schema, item, "idle_timeout_s");
 	if (svc->idle_timeout_s == 0)
 		svc->idle_timeout_s = default_idle_s(svc);

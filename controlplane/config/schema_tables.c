@@ -838,6 +838,18 @@ static const struct lb_schema schema_virtual_service_idle_timeout_s = {
 	.max = 86400,
 };
 
+static const struct lb_schema schema_virtual_service_max_connections = {
+	.type = LB_SCHEMA_INTEGER,
+	.min = 1,
+	.max = 268435456,
+};
+
+static const struct lb_schema schema_virtual_service_max_new_connections_per_s = {
+	.type = LB_SCHEMA_INTEGER,
+	.min = 1,
+	.max = 4000000,
+};
+
 static const char *const words_virtual_service_no_server_action[] = {
 	"drop",
 	"reject",
@@ -883,6 +895,8 @@ static const struct lb_schema_key keys_virtual_service[] = {
 	{"persistence_group", &schema_virtual_service_persistence_group, false, false},
 	{"persistence", &lb_schema_persistence, false, false},
 	{"idle_timeout_s", &schema_virtual_service_idle_timeout_s, false, false},
+	{"max_connections", &schema_virtual_service_max_connections, false, false},
+	{"max_new_connections_per_s", &schema_virtual_service_max_new_connections_per_s, false, false},
 	{"no_server_action", &schema_virtual_service_no_server_action, false, false},
 	{"advertise", &schema_virtual_service_advertise, false, false},
 };
@@ -900,7 +914,7 @@ static const char *const not_both_virtual_service[] = {
 const struct lb_schema lb_schema_virtual_service = {
 	.type = LB_SCHEMA_OBJECT,
 	.keys = keys_virtual_service,
-	.n_keys = 22,
+	.n_keys = 24,
 	.exactly_one = exactly_one_virtual_service,
 	.not_both = not_both_virtual_service,
 };

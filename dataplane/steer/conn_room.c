@@ -15,7 +15,7 @@
 static bool is_over_for_good(const struct lb_conn *conn)
 {
 	/* After a reset it may still turn out that both ends have refused it. */
-	return lb_conn_is_over(conn) && conn->state != LB_TCP_CLOSE && conn->state != LB_TCP_ASKED;
+	return lb_conn_is_over(conn) && conn->state != LB_TCP_CLOSE;
 }
 
 /* The last part of the room is for clients that have proven themselves. */

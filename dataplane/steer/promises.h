@@ -1,12 +1,11 @@
 /* promises.h - what is counted for each service because nobody should have to guess it.
  *
- * Role     connections whose server changed in mid-flow, evictions by kind, connections reset
+ * Role     connections whose server changed in mid-flow, evictions by kind
  * Shape    one line a service, beside its traffic
  * Threads  owner worker: rw (relaxed stores), control: ro (relaxed loads)
  * Memory   64 bytes a service in the worker's block, touched only where used
  * Errors   none
- * Source   decision 0083
- * Tests    tests/unit/test_promises.c
+ * Tests    tests/unit/test_conn_room.c
  */
 #ifndef LB_PROMISES_H
 #define LB_PROMISES_H
@@ -15,11 +14,10 @@
 
 struct lb_promise_cell {
 	uint64_t moved;
-	uint64_t reset;
 	uint64_t evicted_closed;
 	uint64_t evicted_embryonic;
 	uint64_t evicted_idle;
-	uint64_t unused[3];
+	uint64_t unused[4];
 };
 
 /* `why` is the counter of the same name. */

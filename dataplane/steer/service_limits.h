@@ -9,7 +9,7 @@
  *          than was asked for. The bucket holds a second's worth; half of it is for clients that
  *          come again
  * Errors   none
- * Tests    tests/unit/test_service_limits.c
+ * Tests    tests/unit/test_conn_room.c
  */
 #ifndef LB_SERVICE_LIMITS_H
 #define LB_SERVICE_LIMITS_H

@@ -25,8 +25,6 @@ enum event {
 #define LA LB_TCP_LAST_ACK
 #define TW LB_TCP_TIME_WAIT
 #define CL LB_TCP_CLOSE
-#define AS LB_TCP_ASKED
-#define AB LB_TCP_ABORTED
 
 /* Rows that a reader may wonder about:
  * - NO, ACK or FIN: an entry made in mid-stream, by a mode that may do so, is a live connection.
@@ -38,9 +36,7 @@ enum event {
  * - CL, ACK from the client: a side that sent or accepted a reset sends no more. A client that does
  *   has refused the reset (its sequence number was wrong) and the connection lives; if it has only
  *   not heard of it, the server answers with another reset, and that leads back here. FIN and the
- *   server's packets do not count: they are in flight after a client's reset as a rule.
- * - AS, ACK from either side: seconds later that is no packet in flight; the connection lives, and
- *   what had ended it was forged or refused (decision 0082). */
+ *   server's packets do not count: they are in flight after a client's reset as a rule. */
 /* clang-format off */
 static const uint8_t next_state[LB_TCP_STATE_N][2][EVENT_N] = {
 	/*                       client                      server
@@ -54,8 +50,6 @@ static const uint8_t next_state[LB_TCP_STATE_N][2][EVENT_N] = {
 	[LB_TCP_LAST_ACK] =    {{CL, SS, LA, LA, LA, LA}, {CL, LA, LA, LA, LA, LA}},
 	[LB_TCP_TIME_WAIT] =   {{CL, SS, TW, TW, TW, TW}, {CL, TW, TW, TW, TW, TW}},
 	[LB_TCP_CLOSE] =       {{CL, SS, CL, CL, ES, CL}, {CL, CL, CL, CL, CL, CL}},
-	[LB_TCP_ASKED] =       {{AS, SS, AS, CW, ES, AS}, {AS, AS, AS, FW, ES, AS}},
-	[LB_TCP_ABORTED] =     {{AB, SS, AB, AB, AB, AB}, {AB, AB, AB, AB, AB, AB}},
 };
 /* clang-format on */
 
@@ -64,15 +58,13 @@ const char *const lb_tcp_state_name[LB_TCP_STATE_N] = {
 	[LB_TCP_SYN_RECV] = "syn_recv", [LB_TCP_ESTABLISHED] = "established",
 	[LB_TCP_FIN_WAIT] = "fin_wait", [LB_TCP_CLOSE_WAIT] = "close_wait",
 	[LB_TCP_LAST_ACK] = "last_ack", [LB_TCP_TIME_WAIT] = "time_wait",
-	[LB_TCP_CLOSE] = "close",       [LB_TCP_ASKED] = "asked",
-	[LB_TCP_ABORTED] = "aborted",
+	[LB_TCP_CLOSE] = "close",
 };
 
 static const uint32_t timeout_ms[LB_TCP_STATE_N] = {
 	[LB_TCP_NONE] = 2000,        [LB_TCP_SYN_SENT] = 120000,  [LB_TCP_SYN_RECV] = 60000,
 	[LB_TCP_FIN_WAIT] = 120000,  [LB_TCP_CLOSE_WAIT] = 60000, [LB_TCP_LAST_ACK] = 30000,
-	[LB_TCP_TIME_WAIT] = 120000, [LB_TCP_CLOSE] = 10000,      [LB_TCP_ASKED] = 10000,
-	[LB_TCP_ABORTED] = 10000,
+	[LB_TCP_TIME_WAIT] = 120000, [LB_TCP_CLOSE] = 10000,
 };
 
 static enum event event_of(uint8_t flags)

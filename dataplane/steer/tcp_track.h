@@ -27,9 +27,6 @@ enum lb_tcp_state {
 	LB_TCP_LAST_ACK,   /* both FINs seen, the client's first */
 	LB_TCP_TIME_WAIT,  /* both FINs seen, the server's first */
 	LB_TCP_CLOSE,      /* RST seen */
-	LB_TCP_ASKED,      /* silent since a RST, or for long since one FIN: the client was asked
-			      whether it lives */
-	LB_TCP_ABORTED,    /* Ballast ends it: whoever sends a packet gets a RST */
 	LB_TCP_STATE_N,
 };
 

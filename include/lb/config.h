@@ -143,6 +143,8 @@ struct lb_cfg_service {
 	enum lb_no_server_action no_server_action;
 	enum lb_advertise advertise;
 	uint32_t idle_timeout_s;
+	uint32_t max_connections;	    /* 0: no limit */
+	uint32_t max_new_connections_per_s; /* 0: no limit */
 	uint16_t gue_port;
 	uint16_t mss_clamp; /* 0: none; LB_MSS_CLAMP_AUTO */
 };

@@ -117,6 +117,11 @@ struct lb_traffic {
 	uint64_t bytes_in;    /* frame bytes */
 	uint64_t pkts_out;    /* server to client */
 	uint64_t bytes_out;
+	/* of a service only */
+	uint64_t server_changed; /* connections whose real server changed in mid-flow */
+	uint64_t evicted_closed;
+	uint64_t evicted_embryonic;
+	uint64_t evicted_idle;
 };
 
 void lb_dataplane_service_traffic(const struct lb_dataplane *dp, uint32_t slot,

@@ -66,6 +66,8 @@ static void edit_service(struct any_service *svc, struct test_random *random)
 		break;
 	default:
 		svc->idle_timeout_s = 60 + test_random_below(random, 3);
+		svc->max_connections = test_random_below(random, 3);
+		svc->max_new_connections_per_s = test_random_below(random, 3);
 	}
 }
 
@@ -197,6 +199,8 @@ static void make_service(const struct any_config *any, uint32_t idx, struct lb_c
 	out->scheduler = svc->scheduler;
 	out->maglev_table_size = svc->maglev_table_size;
 	out->idle_timeout_s = svc->idle_timeout_s;
+	out->max_connections = svc->max_connections;
+	out->max_new_connections_per_s = svc->max_new_connections_per_s;
 }
 
 struct lb_config *any_config_make(const struct any_config *any)

@@ -45,6 +45,8 @@ struct any_service {
 	enum lb_scheduler scheduler;
 	uint32_t maglev_table_size;
 	uint32_t idle_timeout_s;
+	uint32_t max_connections;
+	uint32_t max_new_connections_per_s;
 };
 
 struct any_config {

@@ -354,6 +354,8 @@ static void check_services(const struct rig *g)
 		cr_assert_eq(object->n_ports, svc->n_ports);
 		cr_assert_eq(object->forwarding, svc->forwarding);
 		cr_assert_eq(object->idle_timeout_ms, svc->idle_timeout_s * 1000);
+		cr_assert_eq(object->conns_max, svc->max_connections);
+		cr_assert_eq(object->starts_per_s_max, svc->max_new_connections_per_s);
 		cr_assert_eq(object->group_id != 0, svc->group != LB_CFG_NONE);
 		cr_assert_eq(object->n_servers, g->cfg->pools[svc->pool].n_reals);
 		if (svc->forwarding == LB_FORWARD_FULLNAT)

@@ -36,12 +36,6 @@ static const struct row {
 	{LB_TCP_TIME_WAIT, false, SYN, LB_TCP_SYN_SENT},
 	{LB_TCP_CLOSE, false, SYN, LB_TCP_SYN_SENT},
 	{LB_TCP_CLOSE, false, ACK, LB_TCP_ESTABLISHED},
-	{LB_TCP_ASKED, false, SYN, LB_TCP_SYN_SENT},
-	{LB_TCP_ASKED, false, FIN, LB_TCP_CLOSE_WAIT},
-	{LB_TCP_ASKED, false, ACK, LB_TCP_ESTABLISHED},
-	{LB_TCP_ASKED, true, FIN, LB_TCP_FIN_WAIT},
-	{LB_TCP_ASKED, true, ACK, LB_TCP_ESTABLISHED},
-	{LB_TCP_ABORTED, false, SYN, LB_TCP_SYN_SENT},
 };
 
 static enum lb_tcp_side side_of(bool is_reply)
@@ -54,7 +48,7 @@ static const uint8_t all_flags[] = {RST, LB_TCP_RST, SYN, SYN_ACK, FIN, LB_TCP_F
 static enum lb_tcp_state expected(enum lb_tcp_state state, bool is_reply, uint8_t flags)
 {
 	if (flags & LB_TCP_RST)
-		return state < LB_TCP_CLOSE ? LB_TCP_CLOSE : state;
+		return LB_TCP_CLOSE;
 	if (flags == LB_TCP_FIN)
 		flags = FIN;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -163,7 +157,6 @@ Test(tcp_track, each_state_idles_for_its_own_time)
 		[LB_TCP_NONE] = 2,           [LB_TCP_SYN_SENT] = 120,  [LB_TCP_SYN_RECV] = 60,
 		[LB_TCP_ESTABLISHED] = 7440, [LB_TCP_FIN_WAIT] = 120,  [LB_TCP_CLOSE_WAIT] = 60,
 		[LB_TCP_LAST_ACK] = 30,      [LB_TCP_TIME_WAIT] = 120, [LB_TCP_CLOSE] = 10,
-		[LB_TCP_ASKED] = 10,         [LB_TCP_ABORTED] = 10,
 	};
 
 	for (int state = 0; state < LB_TCP_STATE_N; state++) {
