@@ -268,6 +268,10 @@ static int configure(struct lb_port *port, uint16_t id, uint16_t n_rx, uint16_t 
 						    RTE_ETH_RSS_UDP);
 		set_rss_key(port, &info, key, &conf.rx_adv_conf.rss_conf);
 	}
+	if (port->kind == LB_PORT_VDEV)
+		conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	/* The capture driver takes chains and does not say so. */
+	port->sends_chains = conf.txmode.offloads != 0 || strcmp(info.driver_name, "net_pcap") == 0;
 	rc = limit_mtu(port, &info, &conf, err);
 	if (rc != 0)
 		return rc;

@@ -56,6 +56,7 @@ struct lb_port {
 	uint16_t ethdevs[LB_PORT_QUEUES_MAX];
 	bool is_ours[LB_PORT_QUEUES_MAX]; /* we made the device and remove it again */
 	bool is_started;
+	bool sends_chains; /* frames of several mbufs; cards take the faster way without */
 
 	struct rte_mempool *pool;
 	uint32_t n_rx;

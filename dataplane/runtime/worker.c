@@ -75,11 +75,15 @@ static bool has_room_for(const struct lb_worker *w, const struct lb_pkt *p)
 }
 
 /* The one place where a frame is given to the kernel. */
-static void punt(struct lb_worker *w, const struct lb_pkt *p)
+static void punt(struct lb_worker *w, const struct lb_pkt *p, const struct rte_mbuf *m)
 {
-	if (p->len > LB_FRAME_MAX)
+	uint32_t len = lb_pkt_bytes(p);
+	uint8_t joined[LB_FRAME_MAX];
+
+	if (len > LB_FRAME_MAX)
 		lb_pipeline_uncount(w->pipeline, LB_COUNT_punted, LB_COUNT_drop_too_large);
-	else if (!has_room_for(w, p) || !lb_byte_ring_put(w->punt, p->port, p->data, p->len))
+	else if (!has_room_for(w, p) ||
+		 !lb_byte_ring_put(w->punt, p->port, rte_pktmbuf_read(m, 0, len, joined), len))
 		lb_pipeline_uncount(w->pipeline, LB_COUNT_punted, LB_COUNT_drop_punt_full);
 }
 
@@ -96,12 +100,30 @@ static bool hand_over(struct lb_worker *w, const struct lb_pkt *p, struct rte_mb
 	return false;
 }
 
+/* For a port that sends frames of one buffer only; NULL: it has none that is large enough. */
+static struct rte_mbuf *join(struct lb_worker *w, uint32_t port, struct rte_mbuf *m)
+{
+	struct rte_mbuf *joined = rte_pktmbuf_copy(m, w->ports[port].pool, 0, UINT32_MAX);
+
+	w->done[w->n_done++] = m;
+	if (joined != NULL && joined->nb_segs == 1)
+		return joined;
+	lb_pipeline_uncount(w->pipeline, LB_COUNT_tx, LB_COUNT_drop_too_large);
+	rte_pktmbuf_free(joined);
+	return NULL;
+}
+
 /* Out by this port: by our own queue, or through the ring to the worker that has one for us. */
 static void send_out(struct lb_worker *w, uint32_t port, struct rte_mbuf *m)
 {
 	uint32_t sender = lb_port_sender(&w->ports[port], w->idx);
 	struct lb_handed handed = {.mbuf = m, .port = port, .is_finished = 1};
 
+	if (unlikely(m->nb_segs > 1) && !w->ports[port].sends_chains) {
+		m = handed.mbuf = join(w, port, m);
+		if (m == NULL)
+			return;
+	}
 	if (sender == w->idx) {
 		queue_for_tx(w, port, m);
 		return;
@@ -131,7 +153,7 @@ static void commit(struct lb_worker *w)
 				continue;
 			break;
 		case LB_VERDICT_PUNT:
-			punt(w, p);
+			punt(w, p, m);
 			break;
 		case LB_VERDICT_HOLD:
 			w->held[p->held_slot] = (struct lb_held){m, p->port, p->is_handed};
@@ -149,7 +171,7 @@ static void add_to_burst(struct lb_worker *w, struct rte_mbuf *m, uint8_t port)
 {
 	struct lb_burst *b = &w->burst;
 
-	if (lb_view_make(m, port, &b->pkt[b->n])) {
+	if (lb_view_make(m, port, w->parts[b->n], &b->pkt[b->n])) {
 		w->mbufs[b->n++] = m;
 		return;
 	}
@@ -217,7 +239,7 @@ static void serve_held(struct lb_worker *w)
 				w->done[w->n_done++] = held->mbuf;
 				continue;
 			}
-			lb_view_make(held->mbuf, held->port, p);
+			lb_view_make(held->mbuf, held->port, w->parts[w->burst.n], p);
 			p->is_handed = held->is_handed;
 			w->mbufs[w->burst.n++] = held->mbuf;
 		}

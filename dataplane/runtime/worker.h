@@ -23,6 +23,7 @@
 
 #include "pipeline.h"
 #include "runtime/byte_ring.h"
+#include "runtime/mbuf_chain.h"
 #include "runtime/port.h"
 #include "runtime/publish.h"
 #include "runtime/reporter.h"
@@ -88,9 +89,10 @@ struct lb_worker {
 	struct lb_worker_queue queues[LB_WORKER_QUEUES_MAX];
 	struct lb_burst burst;
 	struct rte_mbuf *mbufs[LB_BURST_MAX]; /* of the burst's packets, same index */
+	struct lb_part parts[LB_BURST_MAX][LB_PARTS_MAX]; /* of chained ones */
 	struct lb_held held[LB_HELD_MAX];     /* by the pipeline's slots */
 	uint32_t n_done;
-	struct rte_mbuf *done[LB_BURST_MAX]; /* to be freed */
+	struct rte_mbuf *done[2 * LB_BURST_MAX]; /* to be freed; of a joined frame both forms */
 	uint16_t n_tx[LB_IFACES_MAX];
 	struct rte_mbuf *tx[LB_IFACES_MAX][LB_BURST_MAX]; /* to be sent by this port */
 };

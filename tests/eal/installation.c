@@ -57,6 +57,7 @@ int installation_try(struct installation *in, const struct installation_options 
 
 	memset(in, 0, sizeof(*in));
 	in->forwarding = options->forwarding;
+	in->mtu = options->mtu == 0 ? 1500 : options->mtu;
 	snprintf(ports[0].device, sizeof(ports[0].device), "%s", options->device);
 	if (options->device2 != NULL)
 		snprintf(ports[1].device, sizeof(ports[1].device), "%s", options->device2);
@@ -82,6 +83,7 @@ static void build_service(struct installation *in)
 		.vip = addr(INSTALLATION_VIP),
 		.protocol = IPPROTO_TCP,
 		.epoch = 1,
+		.gue_port = 6080,
 		.forwarding = (uint8_t)in->forwarding,
 		.scheduler = LB_SCHED_ROUND_ROBIN,
 		.nat_source_id = 0,
@@ -115,7 +117,8 @@ static void build_objects(struct installation *in)
 	in->nat_source->last_port = NAT_LAST;
 	in->nat_source->n_v4 = 1;
 	in->nat_source->v4[0] = (struct lb_nat_addr){.addr = addr(INSTALLATION_VIP), .id = 1};
-	in->iface = (struct lb_iface){.mac = {2, 0, 0, 0, 0, 1}, .mtu = 1500};
+	in->iface = (struct lb_iface){
+		.mac = {2, 0, 0, 0, 0, 1}, .mtu = in->mtu, .tunnel_source = {addr("192.0.2.2")}};
 	for (uint32_t i = 0; i < INSTALLATION_REALS; i++) {
 		char text[LB_ADDR_TEXT_MAX];
 

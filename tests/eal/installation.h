@@ -34,6 +34,7 @@ struct installation {
 	struct lb_iface iface;
 	uint64_t generation;
 	enum lb_forwarding forwarding; /* of the service */
+	uint16_t mtu;
 };
 
 /* What tests change of the parameters; zero is a fit default: one worker on the last core that the
@@ -45,6 +46,7 @@ struct installation_options {
 	uint32_t n_connections;
 	uint32_t n_records;
 	enum lb_forwarding forwarding; /* zero: fullnat */
+	uint16_t mtu; /* that the workers believe in, whatever the port is; 0: 1500 */
 	bool is_auto; /* no worker cores named */
 };
 

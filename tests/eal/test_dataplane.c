@@ -268,36 +268,6 @@ Test(dataplane, says_what_a_port_is, .timeout = 60)
 	installation_stop(&in);
 }
 
-/* --- what does not fit a view --- */
-
-Test(dataplane, a_frame_in_several_buffers_is_dropped_by_name, .timeout = 60)
-{
-	char path[128], device[LB_DEVICE_MAX];
-	struct installation in;
-	struct frame f;
-	FILE *file;
-
-	clients_make_folder();
-	file = capture_create(clients_path("in.pcap", path));
-	frame_eth(&f);
-	frame_ipv4(&f, "198.51.100.1", INSTALLATION_VIP);
-	frame_tcp(&f, 40000, INSTALLATION_PORT, LB_TCP_SYN);
-	frame_fill(&f, 3000);
-	frame_finish(&f);
-	capture_write(file, frame_at(&f, 0), f.len);
-	clients_syn(&f, 1);
-	capture_write(file, frame_at(&f, 0), f.len);
-	fclose(file);
-	installation_start(&in, clients_device("out.pcap", device));
-	installation_publish(&in);
-	installation_await(&in, installation_has_received, 2);
-	installation_halt(&in);
-	cr_expect_eq(installation_count(&in, LB_COUNT_drop_too_large), 1);
-	cr_expect_eq(installation_count(&in, LB_COUNT_tx), 1);
-	installation_stop(&in);
-	clients_remove_folder();
-}
-
 /* --- several workers --- */
 
 static bool has_handed_in(struct installation *in, uint64_t n)

@@ -305,4 +305,31 @@ def mss_clamp():
     return case
 
 
-CASES = [vlan, qinq, one_vlan, mss_clamp]
+# --- sizes ------------------------------------------------------------------------------------------
+
+def jumbo():
+    """9000 bytes and not one more, in a VLAN's tags and a tunnel's headers too."""
+    case = Case('48-jumbo', in_vlans('packets of 9000 bytes', services_of_all_modes(),
+                                     [{'mtu': 9000}, {'mtu': 9000, 'vlan': 100}]))
+    trunk = Trunk(case, {GATEWAY_MAC: [(C_TAG, 100)], server(1, 4).mac: []})
+    for family in FAMILIES:
+        n_head, who = (40 if family == 4 else 60), client(1, family)
+        for port, source in ((80, vip_source(family)), (81, None)):
+            flow = Flow(trunk, 'tcp', who, port, server(1, family), source)
+            flow.handshake()
+            for sender, send in (('client', flow.up), ('server', flow.down)):
+                for size in (4096, 9000):
+                    send('A', bytes(n % 253 for n in range(size - n_head)))
+                bounced = flow.pair(sender, 'A', bytes(9001 - n_head))[0]
+                trunk.answered(bounced, 'drop_too_big', too_big_answer(bounced, VIP[family], 9000),
+                               'icmp_sent')
+        for port, n_outer in ((82, 0), (83, 20 if family == 4 else 40)):
+            wrap = tunnel(family, 'ipip', server(1, family), HASHES[family, 'tcp', 83]) \
+                if n_outer else lambda inner: inner
+            flow = OneWay(trunk, 'tcp', who, port, server(1, family), wrap)
+            flow.up('S')
+            flow.up('A', bytes(n % 253 for n in range(9000 - n_outer - n_head)))
+    return case
+
+
+CASES = [vlan, qinq, one_vlan, mss_clamp, jumbo]
