@@ -93,8 +93,7 @@ struct lb_flow_target lb_find_target(const struct lb_steer *st, const struct lb_
 	uint32_t nat;
 
 	if (slot == LB_SERVICE_NOT_FOUND)
-		t.slot = lb_service_table_lookup(st->service_table, &dst,
-						 (uint8_t)lb_key_proto(key), lb_key_dport(key));
+		t.slot = lb_service_table_find(st->service_table, key);
 	if (t.slot != LB_SERVICE_NOT_FOUND) {
 		lb_find_request_owner(st, key, &t);
 		return t;
@@ -112,13 +111,11 @@ struct lb_flow_target lb_find_target(const struct lb_steer *st, const struct lb_
 
 void lb_ask_ahead(const struct lb_steer *st, struct lb_pkt *p)
 {
-	struct lb_addr dst = lb_key_dst(&p->key), client;
 	const struct lb_service_line *line;
+	struct lb_addr client;
 
 	if (p->service == LB_SERVICE_NOT_FOUND)
-		p->service = lb_service_table_lookup(st->service_table, &dst,
-						     (uint8_t)lb_key_proto(&p->key),
-						     lb_key_dport(&p->key));
+		p->service = lb_service_table_find(st->service_table, &p->key);
 	if (p->service == LB_SERVICE_NOT_FOUND)
 		return;
 	line = &st->service_lines[p->service];

@@ -5,6 +5,7 @@
 #include <rte_branch_prediction.h>
 #include <rte_prefetch.h>
 
+#include "packet/encap.h"
 #include "pipeline_state.h"
 #include "steer/maglev_table.h"
 #include "steer/seeded_hash.h"
@@ -134,6 +135,9 @@ static void find_slots(const struct lb_steer *st, const struct lb_burst *b, stru
 			continue;
 		}
 		s->svc = st->services[p->service];
+		/* The outer header goes where nothing has been read or written yet. */
+		if (lb_forwarding_is_tunnel(st->service_lines[p->service].forwarding))
+			rte_prefetch0(p->data - LB_ENCAP_BYTES_MAX);
 		hash = lb_schedule_hash(st->service_lines[p->service].scheduler, &p->key);
 		s->at = lb_hash_reduce((uint32_t)(hash >> 32), s->svc->maglev->size);
 		rte_prefetch0(&s->svc->maglev->slots[s->at]);

@@ -11,6 +11,9 @@
 /* Learnt neighbours are found by an open-addressing index of their ids. */
 struct lb_next_hops {
 	struct lb_hash_seed seed;
+	/* The neighbour that was learnt or met last: most new clients come from the same few. */
+	uint64_t last_word;
+	uint32_t last_id; /* LB_NEXT_HOP_NONE: forgotten */
 	uint32_t n_learned;
 	uint32_t next_free; /* where the search for a free id goes on */
 	uint8_t is_marked[LEARNED_MAX];
@@ -88,8 +91,14 @@ static uint32_t take_free_position(struct lb_next_hops *t)
 
 uint32_t lb_next_hop_learn(struct lb_next_hops *t, uint8_t iface, const uint8_t mac[6])
 {
-	uint32_t slot = find_slot(t, neighbour_word(iface, mac)), position;
+	uint64_t word = neighbour_word(iface, mac);
+	uint32_t slot, position;
 
+	if (word == t->last_word && t->last_id != LB_NEXT_HOP_NONE) {
+		lb_next_hop_mark(t, t->last_id);
+		return t->last_id;
+	}
+	slot = find_slot(t, word);
 	if (t->index[slot] == 0) {
 		struct lb_next_hop *nh;
 
@@ -105,7 +114,9 @@ uint32_t lb_next_hop_learn(struct lb_next_hops *t, uint8_t iface, const uint8_t 
 	}
 	position = t->index[slot] - 1u;
 	t->is_marked[position] = 1;
-	return LB_NEXT_HOP_LEARNED + position;
+	t->last_word = word;
+	t->last_id = LB_NEXT_HOP_LEARNED + position;
+	return t->last_id;
 }
 
 void lb_next_hop_mark(struct lb_next_hops *t, uint32_t id)
@@ -121,6 +132,7 @@ void lb_next_hop_forget_unmarked(struct lb_next_hops *t)
 		return;
 	memset(t->index, 0, sizeof(t->index));
 	t->n_learned = 0;
+	t->last_id = LB_NEXT_HOP_NONE;
 	for (uint32_t i = 0; i < LEARNED_MAX; i++) {
 		struct lb_next_hop *nh = &t->hops[LB_NEXT_HOP_LEARNED + i];
 

@@ -49,9 +49,12 @@ static inline rte_be32_t lb_addr_v4(const struct lb_addr *a)
 	return a->word_be[3];
 }
 
+/* Word by word: an address was often put together from words just before, and a wider load would
+ * have to wait until all of them have reached the cache. */
 static inline bool lb_addr_equal(const struct lb_addr *a, const struct lb_addr *b)
 {
-	return memcmp(a, b, sizeof(*a)) == 0;
+	return ((a->word_be[0] ^ b->word_be[0]) | (a->word_be[1] ^ b->word_be[1]) |
+		(a->word_be[2] ^ b->word_be[2]) | (a->word_be[3] ^ b->word_be[3])) == 0;
 }
 
 static inline bool lb_addr_is_zero(const struct lb_addr *a)

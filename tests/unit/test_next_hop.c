@@ -53,6 +53,29 @@ Test(next_hop, learns_each_neighbour_once_up_to_the_bound)
 	free(t);
 }
 
+Test(next_hop, what_was_forgotten_last_is_learnt_anew)
+{
+	struct lb_next_hops *t = make_table();
+	uint8_t mac[6], other[6];
+	uint32_t id;
+
+	mac_of(1, mac);
+	mac_of(2, other);
+	id = lb_next_hop_learn(t, 0, mac);
+	lb_next_hop_forget_unmarked(t);
+	lb_next_hop_forget_unmarked(t);
+	cr_expect_eq((&lb_next_hops_all(t)[id])->resolved, 0);
+	lb_next_hop_learn(t, 0, other);
+	id = lb_next_hop_learn(t, 0, mac);
+	cr_expect_eq((&lb_next_hops_all(t)[id])->resolved, 1);
+	cr_expect_eq(memcmp((&lb_next_hops_all(t)[id])->mac, mac, 6), 0);
+	lb_next_hop_forget_unmarked(t);
+	lb_next_hop_forget_unmarked(t);
+	id = lb_next_hop_learn(t, 0, mac); /* the one that was learnt last, straight away */
+	cr_expect_eq((&lb_next_hops_all(t)[id])->resolved, 1);
+	free(t);
+}
+
 Test(next_hop, forgets_only_what_nobody_marked)
 {
 	struct lb_next_hops *t = make_table();
