@@ -43,9 +43,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	question.port = answer.port;
 	marks = ask(&question);
 	found = lb_vip_marks_match(marks, &answer, &outcome, &reason);
-	require((found != NULL) == (answer.mark.number == question.mark.number &&
+	/* A question without a port is an echo. */
+	require((found != NULL) == ((answer.port == 0) == (answer.type == LB_PROBE_ECHOED) &&
+				    answer.mark.number == question.mark.number &&
 				    answer.mark.token == question.mark.token),
-		"only what fits in number and token is an answer");
+		"only what fits in type, number and token is an answer");
 	lb_vip_marks_destroy(marks);
 	return 0;
 }
