@@ -15,6 +15,7 @@ static const char usage[] =
 	"  show workers       cores: load, packets, connection table\n"
 	"  show interfaces    devices: link, queues, how replies find their worker, twins\n"
 	"  show counters      packets by what became of them, and whether the sum is right\n"
+	"  show connections   live connections: client, service, server, state\n"
 	"  show status        the daemon, its interfaces and warnings\n"
 	"  show stats         exact traffic of services and servers\n"
 	"  show config        the configuration document\n"
@@ -39,8 +40,10 @@ static const char usage[] =
 	"  --interface NAME       explain: where the packet comes in (the first)\n"
 	"  --protocol tcp|udp, --source PREFIX, --source-port N, --destination PREFIX,\n"
 	"  --destination-port N, --service NAME, --drops\n"
-	"                         trace: only such packets; --drops: only what is dropped\n"
-	"  --count N              trace: ends after so many packets (10)\n"
+	"                         trace: only such packets; --drops: only what is dropped.\n"
+	"                         show connections: --source (of the client) and --service\n"
+	"  --count N              trace: ends after so many packets (10);\n"
+	"                         show connections: at most so many (100)\n"
 	"  --for SECONDS          trace: ends after that time (10)\n"
 	"  --frames               trace: also the first 128 bytes of each frame\n"
 	"  --dry-run              apply: say what would change, and change nothing\n"
@@ -70,6 +73,7 @@ static const struct {
 	[LB_CTL_SHOW_WORKERS] = {"show", "workers", NULL, 0},
 	[LB_CTL_SHOW_INTERFACES] = {"show", "interfaces", NULL, 0},
 	[LB_CTL_SHOW_COUNTERS] = {"show", "counters", NULL, TAKES_ALL},
+	[LB_CTL_SHOW_CONNECTIONS] = {"show", "connections", NULL, TAKES_FILTER},
 	[LB_CTL_SHOW_STATUS] = {"show", "status", NULL, 0},
 	[LB_CTL_SHOW_STATS] = {"show", "stats", NULL, 0},
 	[LB_CTL_SHOW_CONFIG] = {"show", "config", NULL, 0},

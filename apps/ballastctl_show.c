@@ -137,6 +137,8 @@ int lb_ctl_show(const struct lb_ctl_view *view)
 		return show_of_status(view, lb_ctl_show_interfaces);
 	case LB_CTL_SHOW_COUNTERS:
 		return show_counters(view);
+	case LB_CTL_SHOW_CONNECTIONS:
+		return lb_ctl_show_connections(view);
 	case LB_CTL_SHOW_STATUS:
 		return show_both(view, lb_ctl_show_status);
 	case LB_CTL_SHOW_STATS:

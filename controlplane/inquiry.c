@@ -8,19 +8,22 @@
 #include <event2/event.h>
 
 #define TICK_US 1000
+#define TICK_UNHEARD_US 50000
 
 struct lb_inquiries {
 	struct event *tick;
 	struct lb_dataplane *dp;
 	uint32_t last_id;
+	uint32_t n_unheard; /* last reports still to come to queries that nobody waits for */
 	TAILQ_HEAD(, lb_inquiry) open;
 };
 
 static void arm(struct lb_inquiries *all)
 {
-	const struct timeval tv = {.tv_usec = TICK_US};
+	bool is_open = !TAILQ_EMPTY(&all->open);
+	const struct timeval tv = {.tv_usec = is_open ? TICK_US : TICK_UNHEARD_US};
 
-	if (!TAILQ_EMPTY(&all->open))
+	if (is_open || all->n_unheard != 0)
 		evtimer_add(all->tick, &tv);
 }
 
@@ -31,8 +34,10 @@ static void bring(struct lb_inquiries *all, const struct lb_report *report)
 
 	while (q != NULL && q->query.id != report->id)
 		q = TAILQ_NEXT(q, link);
-	if (q == NULL)
+	if (q == NULL) {
+		all->n_unheard -= report->is_last && all->n_unheard != 0;
 		return;
+	}
 	q->n_left -= report->is_last;
 	q->on_report(q, report);
 }
@@ -40,6 +45,7 @@ static void bring(struct lb_inquiries *all, const struct lb_report *report)
 static void end(struct lb_inquiries *all, struct lb_inquiry *q, enum lb_inquiry_end why)
 {
 	TAILQ_REMOVE(&all->open, q, link);
+	all->n_unheard += q->n_left;
 	q->on_end(q, why);
 }
 
@@ -100,14 +106,16 @@ void lb_inquiries_destroy(struct lb_inquiries *all)
 	free(all);
 }
 
-/* What was left in the rings by those who did not wait makes room for new queries. */
-static void drain(struct lb_inquiries *all)
+int lb_inquiry_tell(struct lb_inquiries *all, struct lb_dataplane *dp, const struct lb_query *query)
 {
-	struct lb_report report;
+	int rc = lb_dataplane_ask(dp, query);
 
-	for (uint32_t i = 0; i < LB_INQUIRY_REPORTS_MAX && TAILQ_EMPTY(&all->open); i++)
-		if (!lb_dataplane_report(all->dp, &report))
-			return;
+	if (rc < 0)
+		return rc;
+	all->dp = dp;
+	all->n_unheard += lb_dataplane_n_workers(dp);
+	arm(all);
+	return 0;
 }
 
 bool lb_inquiry_is_open(const struct lb_inquiries *all, enum lb_query_type type)
@@ -124,7 +132,6 @@ int lb_inquiry_start(struct lb_inquiries *all, struct lb_dataplane *dp, struct l
 	int rc;
 
 	all->dp = dp;
-	drain(all);
 	if (++all->last_id == 0)
 		all->last_id = 1;
 	q->query.id = all->last_id;

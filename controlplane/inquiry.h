@@ -1,7 +1,8 @@
 /* inquiry.h - questions to the workers under way, and their reports.
  *
  * Role     puts a query to the workers and brings their reports to whoever asked
- * Shape    one list on the loop; a timer of 1 ms runs while something is under way
+ * Shape    one list on the loop; a timer of 1 ms runs while something is under way, one of 50 ms
+ *          while a worker owes its last report to somebody who has given up
  * Units    milliseconds of patience; microseconds of CLOCK_MONOTONIC inside
  * Threads  the loop's thread only
  * Memory   an inquiry is its asker's
@@ -50,6 +51,10 @@ int lb_inquiries_create(struct event_base *base, struct lb_inquiries **out);
 
 /* Ends what is under way. NULL is allowed. */
 void lb_inquiries_destroy(struct lb_inquiries *all);
+
+/* For a query whose reports nobody waits for; they are read all the same. */
+int lb_inquiry_tell(struct lb_inquiries *all, struct lb_dataplane *dp,
+		    const struct lb_query *query);
 
 /* Is a query of this type under way? */
 bool lb_inquiry_is_open(const struct lb_inquiries *all, enum lb_query_type type);

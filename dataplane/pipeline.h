@@ -21,6 +21,7 @@
 #include "lb/explain.h"
 #include "lb/trace.h"
 #include "packet/packet.h"
+#include "steer/conn_listing.h"
 #include "steer/conn_table.h"
 #include "steer/fragment_table.h"
 #include "steer/next_hop.h"
@@ -94,6 +95,13 @@ uint32_t lb_pipeline_conns(const struct lb_pipeline *pl);
 /* Between bursts: what would happen to a packet of this 5-tuple now. Changes nothing. */
 void lb_pipeline_explain(const struct lb_pipeline *pl, const struct lb_question *q, uint64_t now_ms,
 			 struct lb_answer *out);
+
+/* Between bursts: the next bucket of a page of connections; false: the page has ended, as *end
+ * says. Changes nothing of the pipeline. */
+bool lb_pipeline_list(const struct lb_pipeline *pl, struct lb_conn_listing *l, uint64_t now_ms,
+		      struct lb_listing_record out[2], uint32_t *n);
+struct lb_listing_end lb_pipeline_list_end(const struct lb_pipeline *pl,
+					   const struct lb_conn_listing *l);
 
 /* For --explain: called after each pass for each packet that the pass worked on, when set. The
  * packet path pays one predictable branch per pass. */

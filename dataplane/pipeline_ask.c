@@ -81,6 +81,18 @@ uint32_t lb_pipeline_conns(const struct lb_pipeline *pl)
 	return __atomic_load_n(&pl->steer.conns, __ATOMIC_RELAXED);
 }
 
+bool lb_pipeline_list(const struct lb_pipeline *pl, struct lb_conn_listing *l, uint64_t now_ms,
+		      struct lb_listing_record out[2], uint32_t *n)
+{
+	return lb_conn_listing_next(l, &pl->steer, now_ms, out, n);
+}
+
+struct lb_listing_end lb_pipeline_list_end(const struct lb_pipeline *pl,
+					   const struct lb_conn_listing *l)
+{
+	return lb_conn_listing_end(l, &pl->steer);
+}
+
 void lb_pipeline_observe(struct lb_pipeline *pl, lb_pipeline_observer on_pass, void *ctx)
 {
 	pl->on_pass = on_pass;

@@ -1,6 +1,7 @@
 #include "api.h"
 
 #include "api_explain.h"
+#include "api_listing.h"
 #include "api_trace.h"
 #include "api_write.h"
 #include "config/document_edit.h"
@@ -205,6 +206,9 @@ static void handle_read(struct lb_api *api, struct lb_http_exchange *x, enum lb_
 		break;
 	case LB_ROUTE_WORKERS:
 		get_array(api, x, lb_state_workers);
+		break;
+	case LB_ROUTE_CONNECTIONS:
+		lb_api_listing(api->ctl, x);
 		break;
 	case LB_ROUTE_EXPLAIN:
 		lb_api_explain(api->ctl, x);

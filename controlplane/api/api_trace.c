@@ -52,7 +52,8 @@ static bool is_done(struct lb_inquiry *q)
 	if (!r->is_client_gone && r->n_packets < q->query.filter.count &&
 	    lb_now_us() < r->deadline_us)
 		return false;
-	return lb_dataplane_ask(lb_control_dataplane(r->ctl), &end) == 0;
+	return lb_inquiry_tell(lb_control_inquiries(r->ctl), lb_control_dataplane(r->ctl), &end) ==
+	       0;
 }
 
 static void on_end(struct lb_inquiry *q, enum lb_inquiry_end why)

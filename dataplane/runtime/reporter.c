@@ -18,18 +18,6 @@ static bool tell_trace(void *ctx, const struct lb_trace_record *record)
 	return false;
 }
 
-void lb_reporter_init(struct lb_reporter *r, const uint64_t *now_ms)
-{
-	r->now_ms = now_ms;
-	r->tracer.tell = tell_trace;
-	r->tracer.ctx = r;
-}
-
-void lb_reporter_keep_house(struct lb_reporter *r)
-{
-	lb_tracer_rest(&r->tracer);
-}
-
 /* A last report: the room for it was kept. */
 static void tell_last(struct lb_reporter *r, const struct lb_query *query, struct lb_report *report)
 {
@@ -44,6 +32,72 @@ static void tell_last(struct lb_reporter *r, const struct lb_query *query, struc
 	(void)is_told;
 }
 
+/* Has room for the report, besides what is kept for last ones? */
+static bool has_room(const struct lb_reporter *r, uint32_t n)
+{
+	return lb_byte_ring_room(r->ring) >=
+	       n * (uint32_t)(sizeof(struct lb_report) + 16) + LAST_REPORTS_BYTES;
+}
+
+static void tell_conns(struct lb_reporter *r, const struct lb_listing_record *conns, uint32_t n)
+{
+	struct lb_report report = {
+		.type = LB_QUERY_LISTING, .id = r->listing_query.id, .worker = r->worker};
+
+	for (uint32_t i = 0; i < n; i++) {
+		report.conn = conns[i];
+		(void)lb_byte_ring_put(r->ring, report.type, &report, sizeof(report));
+	}
+}
+
+/* A page of nothing for whom it is not meant, or who tells another one. */
+static void start_page(struct lb_reporter *r, const struct lb_query *query)
+{
+	struct lb_report report = {.page = {.bucket = query->listing.bucket}};
+
+	if (query->listing.worker != r->worker || r->is_listing) {
+		tell_last(r, query, &report);
+		return;
+	}
+	r->is_listing = true;
+	r->listing_query = *query;
+	lb_conn_listing_start(&r->listing, &query->listing);
+}
+
+/* False: nothing could be done. */
+static bool go_on_with_page(struct lb_reporter *r)
+{
+	struct lb_report report = {0};
+	struct lb_listing_record conns[2];
+	uint32_t n;
+
+	for (uint32_t i = 0; i < LB_LISTING_STEP; i++) {
+		if (!has_room(r, 2))
+			return i != 0;
+		if (!lb_pipeline_list(r->pipeline, &r->listing, *r->now_ms, conns, &n)) {
+			report.page = lb_pipeline_list_end(r->pipeline, &r->listing);
+			r->is_listing = false;
+			tell_last(r, &r->listing_query, &report);
+			break;
+		}
+		tell_conns(r, conns, n);
+	}
+	return true;
+}
+
+void lb_reporter_init(struct lb_reporter *r, const uint64_t *now_ms)
+{
+	r->now_ms = now_ms;
+	r->tracer.tell = tell_trace;
+	r->tracer.ctx = r;
+}
+
+bool lb_reporter_keep_house(struct lb_reporter *r)
+{
+	lb_tracer_rest(&r->tracer);
+	return r->is_listing && go_on_with_page(r);
+}
+
 void lb_reporter_take(struct lb_reporter *r, const struct lb_query *query)
 {
 	struct lb_report report = {.type = query->type};
@@ -56,6 +110,9 @@ void lb_reporter_take(struct lb_reporter *r, const struct lb_query *query)
 		r->trace_id = query->id;
 		lb_tracer_start(&r->tracer, r->pipeline, &query->filter);
 		break;
+	case LB_QUERY_LISTING:
+		start_page(r, query);
+		return;
 	case LB_QUERY_N:
 		break;
 	}

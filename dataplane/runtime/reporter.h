@@ -7,7 +7,9 @@
  * Memory   inside struct lb_worker; the ring is in the worker's block
  * Limits   LB_REPORT_RING_BYTES. Room for one last report to each of LB_QUERIES_MAX queries is kept
  *          free by all others, so an answer always fits; a traced packet that finds no other room
- *          is counted (trace_lost)
+ *          is counted (trace_lost), a page of connections waits for room. One page at a time: a
+ *          query that comes before the last page has ended is told an empty one that goes on
+ *          where it began
  * Errors   none
  * Tests    tests/eal/test_dataplane.c
  */
@@ -19,6 +21,7 @@
 #include "runtime/byte_ring.h"
 
 #define LB_REPORT_RING_BYTES 262144u
+#define LB_LISTING_STEP 64u
 
 struct lb_reporter {
 	uint32_t worker;
@@ -27,6 +30,9 @@ struct lb_reporter {
 	const uint64_t *now_ms; /* the worker's */
 	uint32_t trace_id;      /* query of the trace that runs */
 	struct lb_tracer tracer;
+	bool is_listing;
+	struct lb_query listing_query; /* of the page that is being told */
+	struct lb_conn_listing listing;
 };
 
 /* `pipeline`, `worker` and `ring` are set. */
@@ -34,8 +40,9 @@ void lb_reporter_init(struct lb_reporter *r, const uint64_t *now_ms);
 
 void lb_reporter_take(struct lb_reporter *r, const struct lb_query *query);
 
-/* Now and then, between bursts. */
-void lb_reporter_keep_house(struct lb_reporter *r);
+/* Now and then, between bursts; goes on with a page of connections, LB_LISTING_STEP buckets a call.
+ * True: there was something to do. */
+bool lb_reporter_keep_house(struct lb_reporter *r);
 
 /* Control. False: there is none now. */
 bool lb_reporter_read(struct lb_byte_ring *ring, struct lb_report *out);

@@ -354,7 +354,7 @@ static uint32_t keep_house(struct lb_worker *w)
 		w->aged_ms = w->now_ms;
 	}
 	ask_for_next_hops(w);
-	lb_reporter_keep_house(&w->reporter);
+	work += lb_reporter_keep_house(&w->reporter);
 	if (w->inject != NULL)
 		work += take_injected(w);
 	return work;

@@ -15,6 +15,7 @@
 #define LB_REPORT_H
 
 #include "lb/explain.h"
+#include "lb/listing.h"
 #include "lb/trace.h"
 
 #define LB_QUERIES_MAX 16u
@@ -22,6 +23,7 @@
 enum lb_query_type {
 	LB_QUERY_EXPLAIN,
 	LB_QUERY_TRACE, /* the last report comes at once, the packets follow */
+	LB_QUERY_LISTING,
 	LB_QUERY_N,
 };
 
@@ -31,6 +33,7 @@ struct lb_query {
 	union {
 		struct lb_question question;
 		struct lb_trace_filter filter;
+		struct lb_listing_query listing;
 	};
 };
 
@@ -42,6 +45,8 @@ struct lb_report {
 	union {
 		struct lb_answer answer;
 		struct lb_trace_record trace; /* not in the last report */
+		struct lb_listing_record conn; /* not in the last report */
+		struct lb_listing_end page;    /* in the last report of the query's worker */
 	};
 };
 

@@ -205,3 +205,45 @@ Test(reports, a_full_ring_loses_packets_and_no_answer, .timeout = 60)
 	cr_expect(n_told > 100, "%u", n_told);
 	installation_stop(&in);
 }
+
+/* Both workers' connections, by pages of 7. */
+Test(reports, connections_are_listed_page_by_page, .timeout = 60)
+{
+	struct lb_query query = {.type = LB_QUERY_LISTING};
+	uint32_t n_conns = 0, n_pages = 0, iface;
+	struct installation in;
+	uint8_t got[2048];
+	struct frame f;
+
+	start(&in);
+	for (uint32_t client = 0; client < 60; client++) {
+		clients_syn(&f, client);
+		inject(&in, &f);
+		while (lb_dataplane_punt_read(in.dp, &iface, got, sizeof(got)) == 0)
+			;
+	}
+	query.listing = (struct lb_listing_query){.limit = 7, .slot = UINT32_MAX};
+	while (query.listing.worker < N_WORKERS) {
+		struct lb_report report;
+		uint32_t n_last = 0, n_page = 0, worker = query.listing.worker;
+
+		query.id = 100 + n_pages++;
+		cr_assert_eq(lb_dataplane_ask(in.dp, &query), 0);
+		while (n_last < N_WORKERS) {
+			next_report(&in, &report);
+			cr_assert_eq(report.id, query.id);
+			n_last += report.is_last;
+			n_page += !report.is_last;
+			cr_expect(report.is_last || report.conn.proto == IPPROTO_TCP);
+			if (!report.is_last || report.worker != worker)
+				continue;
+			query.listing.worker += report.page.is_end;
+			query.listing.bucket = report.page.is_end ? 0 : report.page.bucket;
+		}
+		cr_assert_leq(n_page, 7);
+		n_conns += n_page;
+	}
+	cr_expect_eq(n_conns, 60);
+	cr_expect_geq(n_pages, 9);
+	installation_stop(&in);
+}

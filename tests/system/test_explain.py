@@ -53,6 +53,15 @@ class Talk:
                               '--local-port', str(port), f'http://{end(self.vip, PORT)}/')
         return f'{out.strip()}-ipv{self.family}'
 
+    def connections(self):
+        """All of the client's, by all pages."""
+        found, cursor = [], ''
+        while cursor is not None:
+            page = self.ballast.get(f'connections?client={self.address}&limit=1000{cursor}')
+            found += page['connections']
+            cursor = f"&cursor={page['cursor']}" if 'cursor' in page else None
+        return found
+
     def open(self):
         """A connection that stays, and its port."""
         sock = self.client.connect(self.vip, PORT, self.address)
@@ -87,6 +96,10 @@ def check_live(talk, checks, what):
                      (told['connection']['found'], told['connection']['tcp_state']),
                      ('live', 'established'))
         checks.check(f'{what}: with no choice to make', 'choice' not in told)
+        listed = [c for c in talk.connections() if c['client'] == end(talk.address, port)]
+        checks.equal(f'{what}: it is in the list of connections',
+                     [(c['real_server'], c['source'], c['tcp_state']) for c in listed],
+                     [(told['real_server']['name'], told['way_out']['source'], 'established')])
     told = talk.explain(port + 1, tcp_flags='ack')
     checks.equal(f'{what}: a packet of no connection would be reset',
                  (told['verdict'], told['reason'], told['is_answered']),

@@ -59,6 +59,14 @@ EMPTY = {'GET status': answer({}), 'GET stats': answer({}), 'GET config': answer
 MANY_ERRORS = problem(422, 'the configuration would not be valid',
                       [('/health_monitors/0/rise', '400 is not in 1..100'),
                        ('', 'too \x1b]0;large\x07'), ('/a\nb', 'c')], n_more_errors=12345)
+CONNECTIONS = {'connections': [
+    dict(protocol='tcp', client='198.51.100.7:40000', virtual_ip='192.0.2.10:80',
+         virtual_service='web', real_server='web1', forwarding='fullnat',
+         source='192.0.2.10:20001', tcp_state='established', idle_s=2.048, timeout_s=7440.0,
+         worker=0),
+    dict(protocol='udp', client='[2001:db8::7]:5', virtual_ip='[2001:db8::10]:53',
+         virtual_service='dns', real_server='?', forwarding='dsr', source='[2001:db8::7]:5',
+         idle_s=0.0, timeout_s=30.0, worker=1)]}
 DRY_PATH, PUT_PATH = list(NORMAL)[3:5]
 PACKET = ['tcp', '198.51.100.7:40000', '192.0.2.10:80']
 ASKED = 'GET explain?protocol=tcp&source=198.51.100.7:40000&destination=192.0.2.10:80'
@@ -88,6 +96,23 @@ CASES = {
     'trace-refused': (['trace'], {'POST trace': problem(409, 'another trace is running')}, None),
     'trace-words': (['trace', 'tcp'], {}, None),
     'show-services-drops': (['show', 'services', '--drops'], {}, None),
+    'show-connections': (['show', 'connections'],
+                         {'GET connections?limit=100':
+                          answer(dict(CONNECTIONS, cursor='0-512')),
+                          'GET connections?limit=98&cursor=0-512': answer(CONNECTIONS)}, None),
+    'show-connections-filter': (['show', 'connections', '--count', '3', '--service', 'web',
+                                 '--source', '198.51.100.0/24', '-o', 'json'],
+                                {'GET connections?limit=3&virtual_service=web&client='
+                                 '198.51.100.0/24': answer(dict(CONNECTIONS, cursor='0-7')),
+                                 'GET connections?limit=2&virtual_service=web&client='
+                                 '198.51.100.0/24&cursor=0-7': answer(CONNECTIONS)}, None),
+    'show-connections-none': (['show', 'connections'],
+                              {'GET connections?limit=100': answer({'connections': []})}, None),
+    'show-connections-count': (['show', 'connections', '--count', '0'], {}, None),
+    'show-connections-refused': (['show', 'connections', '--service', 'nix'],
+                                 {'GET connections?limit=100&virtual_service=nix':
+                                  problem(400, 'the query is not understood',
+                                          [('virtual_service', 'must name one')])}, None),
     'explain-too-few': (['explain', 'tcp', '198.51.100.7:40000'], {}, None),
     'explain-too-many': (['explain', *PACKET, 'x'], {}, None),
     'explain-too-long': (['explain', 'tcp', '[' * 400, '1.2.3.4:5'], {}, None),
