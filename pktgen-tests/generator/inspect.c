@@ -29,17 +29,20 @@ static bool find_packet(const struct gen_plan *plan, const uint8_t *frame, uint3
 	}
 	out->ip_off = off;
 	out->l4_off = next;
-	return next != 0 && proto == (plan->is_tcp ? GEN_PROTO_TCP : GEN_PROTO_UDP);
+	out->is_tcp = proto == GEN_PROTO_TCP;
+	return next != 0 && (proto == GEN_PROTO_TCP || proto == GEN_PROTO_UDP);
 }
 
 void gen_inspect(const struct gen_plan *plan, const uint8_t *frame, uint32_t len,
 		 struct gen_seen *out)
 {
-	uint32_t stamp = plan->is_tcp ? GEN_TCP_STAMP_OFF : GEN_UDP_STAMP_OFF;
+	uint32_t stamp;
 
 	memset(out, 0, sizeof(*out));
-	if (len < GEN_ETH_BYTES || !find_packet(plan, frame, len, out) ||
-	    out->l4_off + stamp + GEN_STAMP_BYTES > len)
+	if (len < GEN_ETH_BYTES || !find_packet(plan, frame, len, out))
+		return;
+	stamp = out->is_tcp ? GEN_TCP_STAMP_OFF : GEN_UDP_STAMP_OFF;
+	if (out->l4_off + stamp + GEN_STAMP_BYTES > len)
 		return;
 	out->server = gen_plan_server_of_mac(frame);
 	if (out->server != 0)
@@ -148,6 +151,8 @@ const char *gen_inspect_complain(const struct gen_plan *plan, const uint8_t *fra
 
 	if (plan->is_v6 != (ip[0] >> 4 == 6))
 		return "of the other family";
+	if (plan->is_tcp != seen->is_tcp)
+		return "of the other protocol";
 	if (seen->place == GEN_AT_SERVER && seen->server > plan->n_servers)
 		return "to a server that there is not";
 	if (plan->forwarding == GEN_IPIP || plan->forwarding == GEN_GUE)

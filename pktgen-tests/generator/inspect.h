@@ -27,6 +27,7 @@ struct gen_seen {
 	uint32_t server; /* 0 at a client */
 	uint32_t flow;
 	uint32_t time;
+	bool is_tcp;
 	uint32_t ip_off; /* of the packet that the client sent, inside a tunnel if there is one */
 	uint32_t l4_off;
 };

@@ -152,10 +152,11 @@ void gen_ledger_print(const struct gen_ledger *ledger, const struct gen_trial *t
 		"{\"sent\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"late\": %" PRIu64
 		", \"flood_sent\": %" PRIu64 ", \"flood_received\": %" PRIu64
 		", \"at_servers\": %" PRIu64 ", \"at_clients\": %" PRIu64 ", \"nowhere\": %" PRIu64
-		", \"lost\": %" PRIu64 ", \"checked\": %" PRIu64 ", \"bad\": %" PRIu64,
+		", \"stale\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"checked\": %" PRIu64
+		", \"bad\": %" PRIu64,
 		ledger->sent, ledger->refused, ledger->late, ledger->flood_sent,
 		ledger->flood_received, ledger->at_servers, ledger->at_clients, ledger->nowhere,
-		gen_ledger_lost(ledger, trial), ledger->checked, ledger->bad);
+		ledger->stale, gen_ledger_lost(ledger, trial), ledger->checked, ledger->bad);
 	if (ledger->complaint != NULL)
 		fprintf(out, ", \"complaint\": \"flow %u: %s\"", ledger->bad_flow,
 			ledger->complaint);

@@ -31,6 +31,7 @@ struct gen_ledger {
 	uint64_t late;    /* the generator itself fell behind its rate and left them out */
 	uint64_t flood_sent, flood_received;
 	uint64_t at_servers, at_clients, nowhere;
+	uint64_t stale; /* of the trial before: came when nobody waited for them any more */
 	uint64_t checked, bad, moved;
 	uint64_t sent_bytes, received_bytes; /* without check sequences */
 	const char *complaint;               /* of the first bad frame */

@@ -26,7 +26,8 @@ struct run {
 	struct rte_mbuf *waiting[GEN_BURST_MAX]; /* built, and the ring was full */
 	uint32_t n_waiting;
 	uint32_t on_the_way;
-	uint32_t position; /* of the walk over the flows */
+	uint32_t position;   /* of the walk over the flows */
+	uint32_t first_time; /* stamp of the trial's beginning */
 	uint64_t n_built, n_flood, n_received;
 	uint64_t hz, now, next_look, last_rx;
 };
@@ -91,8 +92,8 @@ static void build(struct run *r, struct rte_mbuf *m, uint32_t time)
 	} else {
 		flow = next_flow(r);
 		r->ledger->sent++;
-		r->on_the_way++;
 	}
+	r->on_the_way++;
 	r->n_built++;
 	gen_template_write(t, &trial->plan, flow, time, rte_pktmbuf_mtod(m, uint8_t *));
 	m->data_len = (uint16_t)t->len;
@@ -131,8 +132,8 @@ static void drop_waiting(struct run *r)
 		} else {
 			r->ledger->sent--;
 			r->ledger->refused += r->trial->window == 0;
-			r->on_the_way--;
 		}
+		r->on_the_way -= r->on_the_way != 0;
 	}
 	rte_pktmbuf_free_bulk(r->waiting, r->n_waiting);
 	r->n_waiting = 0;
@@ -182,6 +183,10 @@ static bool take(struct run *r, struct rte_mbuf *m, const struct gen_seen *seen)
 	const char *complaint = NULL;
 	bool is_back;
 
+	if (seen->place != GEN_NOWHERE && (int32_t)(seen->time - r->first_time) < 0) {
+		r->ledger->stale++;
+		return false;
+	}
 	if (seen->place != GEN_NOWHERE && trial->check_every != 0 &&
 	    r->n_received++ % trial->check_every == 0) {
 		complaint = gen_inspect_complain(&trial->plan, frame, m->data_len, seen);
@@ -189,8 +194,12 @@ static bool take(struct run *r, struct rte_mbuf *m, const struct gen_seen *seen)
 	}
 	gen_ledger_book(r->ledger, trial, seen, complaint);
 	r->ledger->received_bytes += m->data_len;
-	if (seen->place == GEN_NOWHERE || seen->flow & GEN_FLOOD)
+	if (seen->place == GEN_NOWHERE)
 		return false;
+	if (seen->flow & GEN_FLOOD) {
+		r->on_the_way -= r->on_the_way != 0;
+		return false;
+	}
 	is_back = seen->place == GEN_AT_CLIENT || !trial->replies;
 	if (is_back) {
 		gen_histogram_add(&r->ledger->latency,
@@ -287,6 +296,7 @@ int gen_run_trial(const struct gen_sides *sides, const struct gen_trial *trial,
 	prepare(&r);
 	ledger->ns_per_unit = 1e9 / (double)r.hz * (1u << STAMP_SHIFT);
 	start = r.now = r.last_rx = rte_rdtsc();
+	r.first_time = (uint32_t)(start >> STAMP_SHIFT);
 	r.next_look = start;
 	end = start + cycles_of_ms(&r, trial->ms);
 	gen_pace_start(&r.pace, r.hz, trial->rate_pps, start);

@@ -17,6 +17,7 @@ PATIENCE_S = 60
 VIPS, SERVICE_PORT_FIRST = 128, 80
 FORWARDINGS = ('dsr', 'ipip', 'gue', 'nat', 'fullnat')
 PKTGEN_STAMPED_PORT = 1028  # of the packets whose latency Pktgen measures
+RING_LOG2 = 11  # of net_memif: larger than any window, so that no ring is ever full
 GATEWAY_MAC = '02:00:00:02:00:01'
 
 
@@ -119,12 +120,12 @@ def server_of(number, family):
     return named if family == 4 else {**named, 'name': f'{named["name"]}-ipv6'}
 
 
-def memif(number, role, path, mac=None, rsize=10):
+def memif(number, role, path, mac=None):
     # Both ends of a stale socket file would wait for each other.
     if role == 'server' and os.path.exists(path):
         os.unlink(path)
     words = [f'net_memif{number}', f'role={role}', f'socket={path}', 'socket-abstract=no',
-             f'rsize={rsize}']
+             f'rsize={RING_LOG2}']
     return ','.join(words + ([f'mac={mac}'] if mac else []))
 
 
@@ -256,8 +257,8 @@ class Ballastd:
         os.makedirs(self.folder, exist_ok=True)
         arms, huge = more.pop('arms', 1), more.pop('huge', False)
         self.sockets = [f'{self.folder}/memif{n}.sock' for n in range(arms)]
-        port, rsize = more.pop('port', 0), more.pop('rsize', 10)
-        devices = ['vdev:' + memif(n, 'server', path, dut_mac(port + n), rsize)
+        port = more.pop('port', 0)
+        devices = ['vdev:' + memif(n, 'server', path, dut_mac(port + n))
                    for n, path in enumerate(self.sockets)]
         self.rest = Rest(f'{self.folder}/api.sock')
         more.setdefault('workers', [cores()[1]])

@@ -4,6 +4,8 @@ from generator import Generator
 from installation import Ballastd, BenchError, Programs, Rest, cores, counted, memif, server_of
 
 RFC2544_SIZES = (64, 128, 256, 512, 1024, 1280, 1518)
+PATIENCE_MS = 30000  # of a trial that must lose nothing: a busy machine may stop for seconds
+PROBE_MS = 300       # of one that looks for a limit
 RFC2544_ROUNDS = 8  # of halving: to 0.4 %
 
 # How much of everything. `seconds` None: a number of packets, so that no clock decides.
@@ -60,7 +62,8 @@ class Bench:
         return int(self.options.forwarding in ('nat', 'fullnat'))
 
     def words(self, words):
-        return {'forwarding': self.options.forwarding, 'servers': self.options.servers + 8,
+        return {'quiet': PATIENCE_MS, 'forwarding': self.options.forwarding,
+                'servers': self.options.servers + 8,
                 'services': self.options.services, 'replies': self.answers,
                 'largest': 1518 - TUNNEL_BYTES.get(self.options.forwarding, 0), **words}
 
@@ -78,7 +81,7 @@ class Bench:
 
     def probe(self, **words):
         """A trial that looks for a limit: what it loses is no fault."""
-        return self.generator.trial(**self.words(words))
+        return self.generator.trial(**self.words({'quiet': PROBE_MS, **words}))
 
     def length(self):
         """Words for a trial's length."""
@@ -210,7 +213,7 @@ def server_change(bench):
     seen = bench.generator.end()
     others = sum(n for server, n in seen['moved_from'].items() if server != '1')
     # Its connections may all have been asked for again only in another round over the flows.
-    after = bench.probe(flows=n_flows, count=4 * n_flows, order='linear')
+    after = bench.probe(flows=n_flows, count=4 * n_flows, order='linear', quiet=PATIENCE_MS)
     others += sum(n for server, n in after['moved_from'].items() if server != '1')
     return bench.figures(changes=n_changes, moved_by_changes=quiet['moved'],
                          moved_from_others=others, lost_at_removal=seen['lost'] + after['lost'],

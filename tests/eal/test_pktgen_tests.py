@@ -68,17 +68,17 @@ def wrong_packets_are_seen():
         for forwarding, complaint in (('dsr', None), ('nat', 'to another server than its MAC'),
                                       ('ipip', 'no tunnel around it'),
                                       ('fullnat', 'to another server than its MAC')):
-            seen = generator.trial(forwarding=forwarding, flows=10, count=10)
+            seen = generator.trial(quiet=30000, forwarding=forwarding, flows=10, count=10)
             assert seen['at_servers'] == 10, seen
             assert seen['bad'] == (10 if complaint else 0), seen
             assert (complaint or '') in seen.get('complaint', ''), seen
         # Two servers at most, says this one: those beyond are nobody's.
-        seen = generator.trial(flows=40, servers=2, count=40, first=100)
+        seen = generator.trial(quiet=30000, flows=40, servers=2, count=40, first=100)
         assert seen['bad'] == 20 and seen['servers_seen'] == 2, seen
         # Servers are remembered from one trial to the next: who forgets its connections is found.
-        generator.trial(flows=40, count=40, first=200)
+        generator.trial(quiet=30000, flows=40, count=40, first=200)
         daemon.rest.change('DELETE', 'server-pools/servers4/real-servers/server1')
-        seen = generator.trial(flows=40, count=80, first=200)
+        seen = generator.trial(quiet=30000, flows=40, count=80, first=200)
         assert seen['moved'] == 10 and seen['moved_from'] == {'1': 10}, seen
 
 

@@ -223,6 +223,13 @@ Test(generator_frame, the_wrong_server_is_seen)
 	make(&m, &r, GEN_IPIP);
 	to_server(&m, &r);
 	cr_expect_str_eq(complain(&m), "no tunnel around it");
+	make(&m, &r, GEN_DSR);
+	to_server(&m, &r);
+	m.plan.is_tcp = !m.plan.is_tcp;
+	cr_expect_str_eq(complain(&m), "of the other protocol");
+	cr_expect_eq(see(&m).flow, m.flow);
+	m.plan.is_v6 = !m.plan.is_v6;
+	cr_expect_str_eq(complain(&m), "of the other family");
 	make(&m, &r, GEN_FULLNAT);
 	memcpy(m.bytes, gen_gateway_mac, 6);
 	cr_expect_str_eq(complain(&m), "answer not from the service");
