@@ -60,6 +60,11 @@ enum traffic_field {
 	TRAFFIC_BYTES_IN,
 	TRAFFIC_PKTS_OUT,
 	TRAFFIC_BYTES_OUT,
+	TRAFFIC_OF_REALS_N, /* what follows is of services only */
+	TRAFFIC_SERVER_CHANGED = TRAFFIC_OF_REALS_N,
+	TRAFFIC_EVICTED_CLOSED,
+	TRAFFIC_EVICTED_EMBRYONIC,
+	TRAFFIC_EVICTED_IDLE,
 	TRAFFIC_N,
 };
 
@@ -72,6 +77,14 @@ static const struct {
 	[TRAFFIC_BYTES_IN] = {"bytes_in", "counter", "_total", "frame bytes from clients"},
 	[TRAFFIC_PKTS_OUT] = {"packets_out", "counter", "_total", "packets to clients"},
 	[TRAFFIC_BYTES_OUT] = {"bytes_out", "counter", "_total", "frame bytes to clients"},
+	[TRAFFIC_SERVER_CHANGED] = {"server_changed", "counter", "_total",
+				    "connections whose real server changed in mid-flow"},
+	[TRAFFIC_EVICTED_CLOSED] = {"evicted_closed", "counter", "_total",
+				    "closed connections removed early to make room"},
+	[TRAFFIC_EVICTED_EMBRYONIC] = {"evicted_embryonic", "counter", "_total",
+				       "embryonic connections removed to make room"},
+	[TRAFFIC_EVICTED_IDLE] = {"evicted_idle", "counter", "_total",
+				  "idle connections removed to make room"},
 };
 
 static uint64_t field_of(const struct lb_traffic *t, uint32_t field)
@@ -87,8 +100,16 @@ static uint64_t field_of(const struct lb_traffic *t, uint32_t field)
 		return t->bytes_in;
 	case TRAFFIC_PKTS_OUT:
 		return t->pkts_out;
-	default:
+	case TRAFFIC_BYTES_OUT:
 		return t->bytes_out;
+	case TRAFFIC_SERVER_CHANGED:
+		return t->server_changed;
+	case TRAFFIC_EVICTED_CLOSED:
+		return t->evicted_closed;
+	case TRAFFIC_EVICTED_EMBRYONIC:
+		return t->evicted_embryonic;
+	default:
+		return t->evicted_idle;
 	}
 }
 
@@ -213,7 +234,7 @@ void lb_state_metrics(const struct lb_control *ctl, struct lb_text *out)
 	add_workers(dp, out);
 	for (uint32_t field = 0; field < TRAFFIC_N; field++)
 		add_service_traffic(ctl, field, out);
-	for (uint32_t field = 0; field < TRAFFIC_N; field++)
+	for (uint32_t field = 0; field < TRAFFIC_OF_REALS_N; field++)
 		add_real_traffic(ctl, field, out);
 	add_up(ctl, out);
 	add_latency(ctl, out);

@@ -115,15 +115,18 @@ void lb_dataplane_counters(const struct lb_dataplane *dp, uint32_t worker,
 void lb_dataplane_service_traffic(const struct lb_dataplane *dp, uint32_t slot,
 				  struct lb_traffic *out)
 {
-	(void)dp;
-	*out = (struct lb_traffic){.conns = slot + 1, .conns_live = 3};
+	*out = dp->promises;
+	out->conns = slot + 1;
+	out->conns_live = 3;
 }
 
 void lb_dataplane_real_traffic(const struct lb_dataplane *dp, uint32_t real_id,
 			       struct lb_traffic *out)
 {
-	(void)dp;
-	*out = (struct lb_traffic){.conns = real_id + 1, .bytes_in = UINT64_MAX};
+	*out = (struct lb_traffic){.conns = real_id + 1,
+				   .conns_live =
+		real_id < FAKE_REALS_MAX ? dp->real_live[real_id] : 0,
+				   .bytes_in = UINT64_MAX};
 }
 
 uint64_t lb_dataplane_records_live(const struct lb_dataplane *dp)

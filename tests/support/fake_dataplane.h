@@ -4,7 +4,7 @@
  * Shape    the handle is a plain struct that tests read
  * Threads  one
  * Memory   own heap; commands are counted, not kept
- * Limits   FAKE_WORKERS workers
+ * Limits   FAKE_WORKERS workers; real ids from FAKE_REALS_MAX on have no live connections
  * Errors   publish fails with -ENOMEM while `refuses` is set
  */
 #ifndef FAKE_DATAPLANE_H
@@ -14,6 +14,7 @@
 
 #define FAKE_WORKERS 2u
 #define FAKE_REPORTS_MAX 64u
+#define FAKE_REALS_MAX 16u
 
 struct lb_dataplane {
 	uint64_t published;
@@ -25,6 +26,8 @@ struct lb_dataplane {
 	uint64_t counter[FAKE_WORKERS][LB_COUNTER_N];
 	uint64_t loops;
 	size_t n_ports;
+	struct lb_traffic promises; /* of every service, for the fields that only services have */
+	uint64_t real_live[FAKE_REALS_MAX]; /* live connections by real id */
 	struct lb_query asked; /* the last query */
 	uint32_t n_asked;
 	bool is_deaf; /* takes no query */
