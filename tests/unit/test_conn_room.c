@@ -118,6 +118,46 @@ Test(conn_room, closed_connections_go_before_all_others)
 	world_close(&w);
 }
 
+static uint64_t n_changed(const struct world *w, uint32_t slot)
+{
+	struct lb_traffic traffic = {0};
+
+	lb_pipeline_service_traffic(w->pl, slot, &traffic);
+	return traffic.server_changed;
+}
+
+Test(conn_room, who_changes_its_server_in_mid_flow_is_counted_for_its_service)
+{
+	struct lb_real gone = {0};
+	uint32_t first, second;
+	struct frame f;
+	struct world w;
+
+	world_open(&w, NULL);
+	for (uint32_t slot = 0; slot < 2; slot++)
+		world_service(&w, &(struct world_service){.slot = slot,
+							  .protocol = IPPROTO_UDP,
+							  .first_port = (uint16_t)(53 + slot),
+							  .n_servers = 2});
+	world_udp(&f, "198.51.100.1", 5000, WORLD_VIP, 54);
+	cr_assert_eq(world_send(&w, &f), LB_VERDICT_TX);
+	first = world_server_of(&f);
+	world_server_state(&w, first, LB_TARGET_KEEP);
+	world_udp(&f, "198.51.100.1", 5000, WORLD_VIP, 54);
+	cr_assert_eq(world_send(&w, &f), LB_VERDICT_TX);
+	cr_expect_eq(world_server_of(&f), first, "it is drained: who is there stays");
+	cr_expect_eq(n_changed(&w, 1), 0);
+	world_command(&w, LB_CMD_REAL, first, &gone, 0);
+	world_udp(&f, "198.51.100.1", 5000, WORLD_VIP, 54);
+	cr_assert_eq(world_send(&w, &f), LB_VERDICT_TX);
+	second = world_server_of(&f);
+	cr_expect_neq(second, first);
+	cr_expect_eq(n_changed(&w, 1), 1);
+	cr_expect_eq(n_changed(&w, 0), 0, "the other service kept its promise");
+	cr_expect_eq(world_count(&w, LB_COUNT_conn_server_changed), 1);
+	world_close(&w);
+}
+
 Test(conn_room, one_datagram_is_a_try_and_a_second_one_a_connection)
 {
 	struct frame f, r;
