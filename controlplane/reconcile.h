@@ -154,6 +154,10 @@ void lb_reconcile_service_real(const struct lb_reconcile *r, uint32_t service_id
 void lb_reconcile_pool_real(const struct lb_reconcile *r, uint32_t pool_idx, uint32_t real_idx,
 			    struct lb_real_status *out);
 
+/* May the scheduler of this service give that server a new client? Weight 0 says no; with a
+ * persistence group the whole machine must be fit for the group. */
+bool lb_reconcile_takes_new(const struct lb_reconcile *r, uint32_t service_idx, uint32_t real_idx);
+
 /* The slot of a service, for its traffic. */
 uint32_t lb_reconcile_service_slot(const struct lb_reconcile *r, uint32_t service_idx);
 

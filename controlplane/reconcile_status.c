@@ -236,6 +236,19 @@ void lb_reconcile_service_real(const struct lb_reconcile *r, uint32_t service_id
 		    r->wanted.member_targets[row->first_target + real_idx], out);
 }
 
+bool lb_reconcile_takes_new(const struct lb_reconcile *r, uint32_t service_idx, uint32_t real_idx)
+{
+	const struct lb_wanted_service *service = &r->wanted.services[service_idx];
+	const struct lb_wanted_row *row = &r->wanted.rows[service->row];
+	const struct lb_wanted_pool *pool = &r->wanted.pools[row->pool];
+	uint32_t target = r->wanted.member_targets[row->first_target + real_idx];
+
+	if (service->group_id != 0)
+		target = r->wanted.group_targets[service->first_group_target + real_idx];
+	return r->wanted.members[pool->first_member + real_idx].weight != 0 &&
+	       (r->targets[target].bits & LB_TARGET_NEW) != 0;
+}
+
 static int badness(enum lb_health_state state)
 {
 	return state == LB_HEALTH_DOWN ? 2 : state == LB_HEALTH_CHECKING ? 1 : 0;

@@ -9,7 +9,7 @@
  * Limits   time and text in proportion to services and real servers
  * Errors   lack of memory shows in the text (lb_text_take)
  * Source   controlplane/api/openapi.yaml (Status, Stats, Machine); OpenMetrics 1.0
- * Tests    tests/unit/test_api.c
+ * Tests    tests/unit/test_api.c, test_api_promises.c
  */
 #ifndef LB_STATE_JSON_H
 #define LB_STATE_JSON_H

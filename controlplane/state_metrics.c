@@ -2,8 +2,11 @@
 
 #include "courier.h"
 #include "reconcile.h"
+#include "spread.h"
+#include "state_spread.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Family names and units follow OpenMetrics: counters end in _total, bytes are bytes. */
@@ -82,9 +85,9 @@ static const struct {
 	[TRAFFIC_EVICTED_CLOSED] = {"evicted_closed", "counter", "_total",
 				    "closed connections removed early to make room"},
 	[TRAFFIC_EVICTED_EMBRYONIC] = {"evicted_embryonic", "counter", "_total",
-				       "embryonic connections removed to make room"},
+				       "unfinished connections removed early to make room"},
 	[TRAFFIC_EVICTED_IDLE] = {"evicted_idle", "counter", "_total",
-				  "idle connections removed to make room"},
+				  "idle connections removed early to make room"},
 };
 
 static uint64_t field_of(const struct lb_traffic *t, uint32_t field)
@@ -220,9 +223,44 @@ static void add_workers(const struct lb_dataplane *dp, struct lb_text *out)
 		lb_dataplane_worker_info(dp, i, &info);
 		lb_text_fmt(out, "ballast_connection_entries{worker=\"%u\"} %u\n", i, info.n_conns);
 	}
+	add_family(out, "ballast_connection_entries_limit", "gauge",
+		   "connections that the worker's table takes");
+	for (uint32_t i = 0; i < n; i++) {
+		struct lb_worker_info info;
+
+		lb_dataplane_worker_info(dp, i, &info);
+		lb_text_fmt(out, "ballast_connection_entries_limit{worker=\"%u\"} %u\n", i,
+			    info.conns_max);
+	}
+}
+
+static void add_records(const struct lb_control *ctl, struct lb_text *out)
+{
 	add_family(out, "ballast_persistence_records", "gauge", "persistence records now");
 	lb_text_fmt(out, "ballast_persistence_records %" PRIu64 "\n",
-		    lb_dataplane_records_live(dp));
+		    lb_dataplane_records_live(lb_control_dataplane(ctl)));
+	add_family(out, "ballast_persistence_records_limit", "gauge",
+		   "persistence records that the table takes");
+	lb_text_fmt(out, "ballast_persistence_records_limit %u\n",
+		    lb_control_config(ctl)->node.persistence_records);
+}
+
+/* A service whose spread cannot be told has no sample. */
+static void add_spread(const struct lb_control *ctl, struct lb_text *out)
+{
+	const struct lb_config *cfg = lb_control_config(ctl);
+	struct lb_state_spread *spreads = lb_state_spreads(ctl);
+
+	add_family(out, "ballast_virtual_service_spread_percent", "gauge",
+		   "largest deviation of a server's live connections from its weighted share");
+	for (uint32_t i = 0; spreads != NULL && i < cfg->n_services; i++)
+		if (spreads[i].permille != LB_SPREAD_UNKNOWN)
+			lb_text_fmt(out,
+				    "ballast_virtual_service_spread_percent{"
+				    "virtual_service=\"%s\"} %u.%u\n",
+				    cfg->services[i].name, spreads[i].permille / 10,
+				    spreads[i].permille % 10);
+	free(spreads);
 }
 
 void lb_state_metrics(const struct lb_control *ctl, struct lb_text *out)
@@ -232,8 +270,10 @@ void lb_state_metrics(const struct lb_control *ctl, struct lb_text *out)
 	add_counters(dp, out);
 	add_drops(dp, out);
 	add_workers(dp, out);
+	add_records(ctl, out);
 	for (uint32_t field = 0; field < TRAFFIC_N; field++)
 		add_service_traffic(ctl, field, out);
+	add_spread(ctl, out);
 	for (uint32_t field = 0; field < TRAFFIC_OF_REALS_N; field++)
 		add_real_traffic(ctl, field, out);
 	add_up(ctl, out);

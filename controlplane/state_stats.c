@@ -1,6 +1,8 @@
 #include "state_json.h"
 
 #include "reconcile.h"
+#include "spread.h"
+#include "state_spread.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -127,31 +129,97 @@ static void add_real(void *ctx, const struct lb_state_real *r)
 	lb_text_json_close(walk->out, '}');
 }
 
+/* Thousandths as per cent with one place. */
+static void add_percent(struct lb_text *out, const char *key, uint32_t permille)
+{
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%u.%u", permille / 10, permille % 10);
+
+	lb_text_json_raw(out, key, text, (size_t)n);
+}
+
+static void add_service(const struct lb_control *ctl, uint32_t idx,
+			const struct lb_state_spread *spread, struct lb_text *out)
+{
+	struct lb_traffic traffic;
+
+	lb_dataplane_service_traffic(lb_control_dataplane(ctl),
+				     lb_reconcile_service_slot(lb_control_reconcile(ctl), idx),
+				     &traffic);
+	lb_text_json_open(out, NULL, '{');
+	lb_text_json_str(out, "name", lb_control_config(ctl)->services[idx].name);
+	add_traffic(out, &traffic);
+	lb_text_json_u64(out, "server_changed", traffic.server_changed);
+	if (spread != NULL && spread->permille != LB_SPREAD_UNKNOWN) {
+		add_percent(out, "spread_percent", spread->permille);
+		lb_text_json_u64(out, "spread_services", spread->n_services);
+	}
+	lb_text_json_u64(out, "evicted_closed", traffic.evicted_closed);
+	lb_text_json_u64(out, "evicted_embryonic", traffic.evicted_embryonic);
+	lb_text_json_u64(out, "evicted_idle", traffic.evicted_idle);
+	lb_text_json_close(out, '}');
+}
+
+static void add_services(const struct lb_control *ctl, struct lb_text *out)
+{
+	struct lb_state_spread *spreads = lb_state_spreads(ctl);
+	uint32_t n = lb_control_config(ctl)->n_services;
+
+	lb_text_json_open(out, "virtual_services", '[');
+	for (uint32_t i = 0; i < n; i++)
+		add_service(ctl, i, spreads != NULL ? &spreads[i] : NULL, out);
+	lb_text_json_close(out, ']');
+	free(spreads);
+}
+
+static void add_fill(struct lb_text *out, uint64_t used, uint64_t limit)
+{
+	lb_text_json_u64(out, "used", used);
+	lb_text_json_u64(out, "limit", limit);
+	if (limit > 0)
+		add_percent(out, "fill_percent", (uint32_t)(1000 * used / limit));
+}
+
+static void add_tables(const struct lb_control *ctl, struct lb_text *out)
+{
+	const struct lb_dataplane *dp = lb_control_dataplane(ctl);
+	uint32_t n = lb_dataplane_n_workers(dp);
+	uint64_t used = 0, limit = 0;
+
+	lb_text_json_open(out, "tables", '{');
+	lb_text_json_open(out, "connections", '{');
+	lb_text_json_open(out, "workers", '[');
+	for (uint32_t i = 0; i < n; i++) {
+		struct lb_worker_info info;
+
+		lb_dataplane_worker_info(dp, i, &info);
+		used += info.n_conns;
+		limit += info.conns_max;
+		lb_text_json_open(out, NULL, '{');
+		lb_text_json_u64(out, "worker", i);
+		add_fill(out, info.n_conns, info.conns_max);
+		lb_text_json_close(out, '}');
+	}
+	lb_text_json_close(out, ']');
+	add_fill(out, used, limit);
+	lb_text_json_close(out, '}');
+	lb_text_json_open(out, "persistence_records", '{');
+	add_fill(out, lb_dataplane_records_live(dp),
+		 lb_control_config(ctl)->node.persistence_records);
+	lb_text_json_close(out, '}');
+	lb_text_json_close(out, '}');
+}
+
 void lb_state_stats(const struct lb_control *ctl, struct lb_text *out)
 {
-	const struct lb_config *cfg = lb_control_config(ctl);
 	const struct lb_dataplane *dp = lb_control_dataplane(ctl);
 	struct stats_walk walk = {dp, out};
 
 	lb_text_json_open(out, NULL, '{');
 	add_all_counters(dp, out);
 	lb_text_json_u64(out, "persistence_records", lb_dataplane_records_live(dp));
-	lb_text_json_open(out, "virtual_services", '[');
-	for (uint32_t i = 0; i < cfg->n_services; i++) {
-		struct lb_traffic traffic;
-
-		lb_dataplane_service_traffic(
-			dp, lb_reconcile_service_slot(lb_control_reconcile(ctl), i), &traffic);
-		lb_text_json_open(out, NULL, '{');
-		lb_text_json_str(out, "name", cfg->services[i].name);
-		add_traffic(out, &traffic);
-		lb_text_json_u64(out, "server_changed", traffic.server_changed);
-		lb_text_json_u64(out, "evicted_closed", traffic.evicted_closed);
-		lb_text_json_u64(out, "evicted_embryonic", traffic.evicted_embryonic);
-		lb_text_json_u64(out, "evicted_idle", traffic.evicted_idle);
-		lb_text_json_close(out, '}');
-	}
-	lb_text_json_close(out, ']');
+	add_tables(ctl, out);
+	add_services(ctl, out);
 	lb_text_json_open(out, "real_servers", '[');
 	lb_state_each_real(ctl, add_real, &walk);
 	lb_text_json_close(out, ']');

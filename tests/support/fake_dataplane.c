@@ -103,7 +103,10 @@ uint32_t lb_dataplane_n_workers(const struct lb_dataplane *dp)
 void lb_dataplane_worker_info(const struct lb_dataplane *dp, uint32_t worker,
 			      struct lb_worker_info *out)
 {
-	*out = (struct lb_worker_info){.core = worker + 1, .loops = dp->loops};
+	*out = (struct lb_worker_info){.core = worker + 1,
+				       .loops = dp->loops,
+				       .n_conns = dp->n_conns[worker],
+				       .conns_max = FAKE_CONNS_MAX};
 }
 
 void lb_dataplane_counters(const struct lb_dataplane *dp, uint32_t worker,
@@ -124,8 +127,8 @@ void lb_dataplane_real_traffic(const struct lb_dataplane *dp, uint32_t real_id,
 			       struct lb_traffic *out)
 {
 	*out = (struct lb_traffic){.conns = real_id + 1,
-				   .conns_live =
-		real_id < FAKE_REALS_MAX ? dp->real_live[real_id] : 0,
+				   .conns_live = real_id < FAKE_REALS_MAX ? dp->real_live[real_id]
+									  : 0,
 				   .bytes_in = UINT64_MAX};
 }
 

@@ -295,38 +295,6 @@ Test(api, counters_are_whole_numbers)
 	api_stop(&f);
 }
 
-/* Four different numbers: none can stand in another's place. */
-static const struct lb_traffic promises = {.server_changed = 11,
-					   .evicted_closed = 12,
-					   .evicted_embryonic = 13,
-					   .evicted_idle = UINT64_C(9007199254740993)};
-
-Test(api, promises_are_counted_by_service)
-{
-	struct api_fixture f;
-
-	api_start(&f);
-	fake_dataplane()->promises = promises;
-	cr_expect(get(&f, "/api/v1/stats") == 200);
-	cr_expect(strstr(answer, "\"server_changed\":11,\"evicted_closed\":12,"
-				 "\"evicted_embryonic\":13,\"evicted_idle\":9007199254740993") !=
-			  NULL,
-		  "%s", answer);
-	cr_expect(strstr(strstr(answer, "\"real_servers\":"), "evicted") == NULL,
-		  "they are of services: %s", answer);
-	cr_expect(get(&f, "/metrics") == 200);
-	cr_expect(strstr(answer, "ballast_virtual_service_server_changed_total{"
-				 "virtual_service=\"www\"} 11\n") != NULL);
-	cr_expect(strstr(answer, "ballast_virtual_service_evicted_closed_total{"
-				 "virtual_service=\"www\"} 12\n") != NULL);
-	cr_expect(strstr(answer, "ballast_virtual_service_evicted_embryonic_total{"
-				 "virtual_service=\"www\"} 13\n") != NULL);
-	cr_expect(strstr(answer, "ballast_virtual_service_evicted_idle_total{"
-				 "virtual_service=\"www\"} 9007199254740993\n") != NULL);
-	cr_expect(strstr(answer, "ballast_real_server_evicted") == NULL);
-	api_stop(&f);
-}
-
 /* Family of a sample line: its name without the suffix that its type gives it. */
 static void check_family(const char *line, const char *family, const char *type)
 {
