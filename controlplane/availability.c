@@ -100,7 +100,9 @@ static enum lb_health_state target_state(const struct lb_reconcile *r, uint32_t 
 
 static uint8_t target_bits(enum lb_health_state state, uint8_t admin_state)
 {
-	if (state != LB_HEALTH_UP || admin_state == LB_ADMIN_DISABLED)
+	if (state == LB_HEALTH_DOWN || admin_state == LB_ADMIN_DISABLED)
+		return LB_TARGET_DOWN;
+	if (state != LB_HEALTH_UP)
 		return 0;
 	return admin_state == LB_ADMIN_DRAIN ? LB_TARGET_KEEP : LB_TARGET_NEW | LB_TARGET_KEEP;
 }

@@ -63,6 +63,7 @@ struct lb_service_image *lb_service_image_fill(struct lb_service_scratch *scratc
 	p->forwarding = (uint8_t)svc->forwarding;
 	p->scheduler = (uint8_t)svc->scheduler;
 	p->no_server_action = (uint8_t)svc->no_server_action;
+	p->server_down_action = (uint8_t)svc->server_down_action;
 	p->group_id = (uint16_t)ws->group_id;
 	p->nat_source_id = ws->nat_source_id;
 	p->gue_port = svc->gue_port;
@@ -145,7 +146,7 @@ bool lb_service_image_equal(const struct lb_service_image *a, const struct lb_se
 	       p->scheduler == q->scheduler && p->no_server_action == q->no_server_action &&
 	       p->persist_len == q->persist_len && p->group_id == q->group_id &&
 	       p->nat_source_id == q->nat_source_id && p->gue_port == q->gue_port &&
-	       p->mss_clamp == q->mss_clamp &&
+	       p->mss_clamp == q->mss_clamp && p->server_down_action == q->server_down_action &&
 	       p->idle_timeout_ms == q->idle_timeout_ms && p->conns_max == q->conns_max &&
 	       p->starts_per_s_max == q->starts_per_s_max &&
 	       p->persist_timeout_ms == q->persist_timeout_ms &&

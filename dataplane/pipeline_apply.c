@@ -68,6 +68,7 @@ static void set_service_line(struct lb_service_line *line, const struct lb_servi
 	line->gue_port_be = svc->gue_port_be;
 	line->persist_len = svc->persist_len;
 	line->group_id = svc->group_id;
+	line->server_down_action = svc->server_down_action;
 }
 
 static void apply_service(struct lb_pipeline *pl, uint32_t slot, const struct lb_service *svc)

@@ -308,6 +308,9 @@ void lb_choose_flow(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 		lb_conn_close(st, conn, p->key.is_v6, LB_COUNT_conn_closed);
 		conn = NULL;
 	}
+	if (conn != NULL && unlikely(lb_asks_server_down(st, conn)) &&
+	    lb_choose_server_down(pl, p, &conn, now_ms))
+		return;
 	if (unlikely(conn == NULL)) {
 		bool is_orphan = p->conn != NULL && p->proto != IPPROTO_TCP;
 

@@ -49,7 +49,7 @@ static uint32_t ticks_to_ms(uint32_t ticks)
 static void tell_conn(const struct lb_steer *st, const struct lb_conn *conn, uint64_t now_ms,
 		      struct lb_answer *out)
 {
-	out->tcp_state = conn->state;
+	out->tcp_state = lb_conn_is_tcp(conn) ? conn->state : LB_TCP_NONE;
 	out->idle_ms = ticks_to_ms((uint16_t)(lb_tick(now_ms) - conn->last_tick));
 	if (out->conn != LB_EXPLAIN_CONN_GONE)
 		out->timeout_ms = ticks_to_ms(lb_conn_timeout_ticks(st, conn));
@@ -80,6 +80,8 @@ static const struct lb_conn *find_conn(struct explanation *e, const struct lb_co
 		e->out->conn = LB_EXPLAIN_CONN_GONE;
 	else if (p->proto == IPPROTO_TCP && lb_is_opening(p) && lb_conn_may_reopen(st, conn))
 		e->out->conn = LB_EXPLAIN_CONN_REPLACED;
+	else if (lb_asks_server_down(st, conn) && lb_server_down_way(st, p, conn) == LB_DOWN_ANEW)
+		e->out->conn = LB_EXPLAIN_CONN_GONE;
 	tell_conn(st, conn, e->now_ms, e->out);
 	if (e->out->conn == LB_EXPLAIN_CONN_LIVE)
 		return conn;
@@ -218,7 +220,11 @@ static void choose(struct explanation *e)
 		e->out->owner_why = st->n_workers == 1 ? LB_EXPLAIN_OWNER_ONLY
 						       : LB_EXPLAIN_OWNER_CONN;
 		e->out->is_gateway = conn->client_next_hop < LB_NEXT_HOP_LEARNED;
-		lb_plan_delivery(st, p, conn);
+		if (lb_asks_server_down(st, conn) &&
+		    lb_server_down_way(st, p, conn) == LB_DOWN_REFUSED)
+			lb_refuse_server_down(&e->shadow, p, conn, e->now_ms);
+		else
+			lb_plan_delivery(st, p, conn);
 		return;
 	}
 	e->out->owner = target.owner;

@@ -57,6 +57,7 @@ static void lay_out(struct arena *a, const struct lb_pipeline_params *params, st
 	st->reals = take(a, LB_REALS_MAX * sizeof(*st->reals));
 	st->member_generation = take(a, LB_TARGETS_MAX * sizeof(*st->member_generation));
 	st->targets.bits = take(a, LB_TARGETS_MAX / 4);
+	st->targets.down = take(a, LB_TARGETS_MAX / 8);
 	st->nat_sources = take(a, LB_NAT_SOURCES_MAX * sizeof(*st->nat_sources));
 	st->nat_cursors = take(a, 2 * LB_NAT_SOURCES_MAX * sizeof(*st->nat_cursors));
 	st->nat_addrs = take(a, (LB_NAT_ADDR_IDS_MAX + 1) * sizeof(*st->nat_addrs));

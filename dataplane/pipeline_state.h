@@ -148,6 +148,29 @@ void lb_count_stateless(struct lb_steer *st, const struct lb_pkt *p);
  * because a change has reached only one of them, the packet would be passed on for ever. */
 bool lb_is_handed_over(const struct lb_steer *st, struct lb_pkt *p, uint32_t owner);
 
+/* pipeline_server_down.c: what becomes of a packet of a connection whose service does not keep
+ * those of servers that are down. p->real_id is the connection's server. */
+enum lb_down_way {
+	LB_DOWN_PASSES,  /* as ever: the server serves, or the packet may reach who is left */
+	LB_DOWN_REFUSED, /* a reset to its sender */
+	LB_DOWN_ANEW,    /* the connection ends, and the packet may open another */
+};
+
+static inline bool lb_asks_server_down(const struct lb_steer *st, const struct lb_conn *conn)
+{
+	return st->service_lines[conn->service].server_down_action != LB_SERVER_DOWN_KEEP;
+}
+
+/* Decides, and writes nothing. */
+enum lb_down_way lb_server_down_way(const struct lb_steer *st, const struct lb_pkt *p,
+				    const struct lb_conn *conn);
+void lb_refuse_server_down(struct lb_pipeline *pl, struct lb_pkt *p, const struct lb_conn *conn,
+			   uint64_t now_ms);
+
+/* Does it: true: the packet has ended. *conn is NULL afterwards if the connection has. */
+bool lb_choose_server_down(struct lb_pipeline *pl, struct lb_pkt *p, struct lb_conn **conn,
+			   uint64_t now_ms);
+
 /* pipeline_tunnel_error.c: the same two passes for an ICMP error about a tunnel of ours. False: it
  * is none. */
 bool lb_admit_tunnel_error(const struct lb_pipeline *pl, struct lb_pkt *p);

@@ -134,6 +134,25 @@ static void check_mss_clamp(struct lb_draft *d, uint32_t idx)
 				  "goes with \"protocol\": \"tcp\" only");
 }
 
+static void check_server_down(struct lb_draft *d, uint32_t idx)
+{
+	const struct lb_cfg_service *svc = &d->cfg->services[idx];
+	bool is_reset = svc->server_down_action == LB_SERVER_DOWN_RESET;
+	char where[LB_ERROR_WHERE_MAX];
+
+	if (svc->server_down_action == LB_SERVER_DOWN_KEEP)
+		return;
+	lb_draft_service_place(idx, "/server_down_action", where);
+	if (is_reset != (svc->protocol == IPPROTO_TCP))
+		lb_error_list_add(d->errors, where, "%s goes with \"protocol\": \"%s\" only",
+				  is_reset ? "reset" : "move", is_reset ? "tcp" : "udp");
+	if (svc->tracking == LB_TRACKING_NONE)
+		lb_error_list_add(d->errors, where,
+				  "%s does not go with \"tracking\": \"none\": there are no "
+				  "entries to end",
+				  is_reset ? "reset" : "move");
+}
+
 static void check_gue_port(struct lb_draft *d, uint32_t idx)
 {
 	const struct lb_cfg_service *svc = &d->cfg->services[idx];
@@ -293,6 +312,7 @@ int lb_draft_check_services(struct lb_draft *d)
 		check_tracking(d, s);
 		check_gue_port(d, s);
 		check_mss_clamp(d, s);
+		check_server_down(d, s);
 		if (cfg->services[s].pool != LB_CFG_NONE)
 			check_pool(d, s, &facts[cfg->services[s].pool]);
 	}

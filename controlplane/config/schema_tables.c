@@ -862,6 +862,19 @@ static const struct lb_schema schema_virtual_service_no_server_action = {
 	.word_default = "drop",
 };
 
+static const char *const words_virtual_service_server_down_action[] = {
+	"keep",
+	"reset",
+	"move",
+};
+
+static const struct lb_schema schema_virtual_service_server_down_action = {
+	.type = LB_SCHEMA_STRING,
+	.words = words_virtual_service_server_down_action,
+	.n_words = 3,
+	.word_default = "keep",
+};
+
 static const char *const words_virtual_service_advertise[] = {
 	"interface",
 	"none",
@@ -898,6 +911,7 @@ static const struct lb_schema_key keys_virtual_service[] = {
 	{"max_connections", &schema_virtual_service_max_connections, false, false},
 	{"max_new_connections_per_s", &schema_virtual_service_max_new_connections_per_s, false, false},
 	{"no_server_action", &schema_virtual_service_no_server_action, false, false},
+	{"server_down_action", &schema_virtual_service_server_down_action, false, false},
 	{"advertise", &schema_virtual_service_advertise, false, false},
 };
 
@@ -914,7 +928,7 @@ static const char *const not_both_virtual_service[] = {
 const struct lb_schema lb_schema_virtual_service = {
 	.type = LB_SCHEMA_OBJECT,
 	.keys = keys_virtual_service,
-	.n_keys = 24,
+	.n_keys = 25,
 	.exactly_one = exactly_one_virtual_service,
 	.not_both = not_both_virtual_service,
 };

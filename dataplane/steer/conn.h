@@ -64,7 +64,8 @@ struct lb_service_line {
 	uint8_t scheduler;
 	uint8_t persist_len;
 	uint16_t group_id; /* 0: no persistence */
-	uint8_t unused[2];
+	uint8_t server_down_action;
+	uint8_t unused;
 };
 
 /* The same of a server. */

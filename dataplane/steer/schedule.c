@@ -10,6 +10,10 @@ void lb_target_set(struct lb_target_map *m, uint32_t target, uint32_t bits)
 	uint32_t byte = m->bits[target >> 2];
 
 	m->bits[target >> 2] = (uint8_t)((byte & ~(3u << shift)) | (bits & 3u) << shift);
+	byte = m->down[target >> 3] & ~(1u << (target & 7));
+	if ((bits & LB_TARGET_DOWN) != 0)
+		byte |= 1u << (target & 7);
+	m->down[target >> 3] = (uint8_t)byte;
 	m->changes++;
 }
 

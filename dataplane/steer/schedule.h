@@ -30,15 +30,21 @@
 
 struct lb_real_line;
 
-/* Two bits per target: LB_TARGET_NEW, LB_TARGET_KEEP. */
+/* LB_TARGET_DOWN apart: those who open connections do not ask for it. */
 struct lb_target_map {
-	uint8_t *bits;    /* LB_TARGETS_MAX / 4 bytes */
+	uint8_t *bits;    /* LB_TARGETS_MAX / 4 bytes: LB_TARGET_NEW and LB_TARGET_KEEP */
+	uint8_t *down;    /* LB_TARGETS_MAX / 8 bytes */
 	uint32_t changes; /* moves on with each change */
 };
 
 static inline uint32_t lb_target_get(const struct lb_target_map *m, uint32_t target)
 {
 	return (m->bits[target >> 2] >> ((target & 3) * 2)) & 3u;
+}
+
+static inline bool lb_target_is_down(const struct lb_target_map *m, uint32_t target)
+{
+	return (m->down[target >> 3] >> (target & 7) & 1u) != 0;
 }
 
 void lb_target_set(struct lb_target_map *m, uint32_t target, uint32_t bits);

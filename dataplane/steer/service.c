@@ -145,6 +145,11 @@ static int check_params(const struct lb_service_params *params, struct lb_error 
 		return lb_error_set(err, -EINVAL, "protocol", "must be TCP or UDP");
 	if (params->forwarding >= LB_FORWARD_N || params->scheduler >= LB_SCHED_N)
 		return lb_error_set(err, -EINVAL, "", "unknown forwarding mode or scheduler");
+	if (params->server_down_action != LB_SERVER_DOWN_KEEP &&
+	    (params->server_down_action == LB_SERVER_DOWN_RESET) !=
+		    (params->protocol == IPPROTO_TCP))
+		return lb_error_set(err, -EINVAL, "server_down_action",
+				    "reset goes with TCP, move with UDP");
 	if (params->n_ports == 0 || params->n_ports > LB_SERVICE_PORTS_MAX)
 		return lb_error_set(err, -E2BIG, "ports", "a service takes 1 to %u port entries",
 				    LB_SERVICE_PORTS_MAX);
@@ -178,6 +183,7 @@ static void copy_head(struct lb_service *svc, const struct lb_service_params *pa
 	svc->forwarding = params->forwarding;
 	svc->scheduler = params->scheduler;
 	svc->no_server_action = params->no_server_action;
+	svc->server_down_action = params->server_down_action;
 	svc->persist_len = params->persist_len;
 	svc->group_id = params->group_id;
 	svc->nat_source_id = params->nat_source_id;
@@ -305,9 +311,9 @@ void lb_service_free(struct lb_service *svc)
 	free(svc);
 }
 
-/* Index of the first server of this rank in `order`, or UINT32_MAX. */
-static uint32_t find_ranked(const struct lb_service *svc, const uint32_t *order, rank_fn rank_of,
-			    uint32_t wanted)
+/* Where in `order` the first server of this rank is, n_servers: nowhere. */
+static uint32_t find_rank(const struct lb_service *svc, const uint32_t *order, rank_fn rank_of,
+			  uint32_t wanted)
 {
 	uint32_t low = 0, high = svc->n_servers;
 
@@ -319,14 +325,38 @@ static uint32_t find_ranked(const struct lb_service *svc, const uint32_t *order,
 		else
 			high = mid;
 	}
-	if (low == svc->n_servers || rank_of(&svc->servers[order[low]]) != wanted)
-		return UINT32_MAX;
-	return order[low];
+	if (low < svc->n_servers && rank_of(&svc->servers[order[low]]) != wanted)
+		return svc->n_servers;
+	return low;
+}
+
+/* Index of the first server of this rank in `order`, or UINT32_MAX. */
+static uint32_t find_ranked(const struct lb_service *svc, const uint32_t *order, rank_fn rank_of,
+			    uint32_t wanted)
+{
+	uint32_t at = find_rank(svc, order, rank_of, wanted);
+
+	return at < svc->n_servers ? order[at] : UINT32_MAX;
 }
 
 uint32_t lb_service_find_machine(const struct lb_service *svc, uint32_t machine_id)
 {
 	return find_ranked(svc, svc->by_machine, machine_of, machine_id);
+}
+
+uint32_t lb_service_find_real(const struct lb_service *svc, uint32_t machine_id, uint32_t real_id)
+{
+	uint32_t at = find_rank(svc, svc->by_machine, machine_of, machine_id);
+
+	for (; at < svc->n_servers; at++) {
+		const struct lb_service_server *server = &svc->servers[svc->by_machine[at]];
+
+		if (server->machine_id != machine_id)
+			break;
+		if (server->real_id == real_id)
+			return svc->by_machine[at];
+	}
+	return UINT32_MAX;
 }
 
 uint32_t lb_service_find_member(const struct lb_service *svc, uint32_t group_target_id)

@@ -20,6 +20,7 @@ struct lb_service {
 	uint8_t forwarding;
 	uint8_t scheduler;
 	uint8_t no_server_action;
+	uint8_t server_down_action;
 	uint8_t persist_len;
 	uint16_t group_id;
 	rte_be16_t gue_port_be;
@@ -49,6 +50,9 @@ struct lb_service {
 
 /* Index of the server on this machine, or UINT32_MAX. */
 uint32_t lb_service_find_machine(const struct lb_service *svc, uint32_t machine_id);
+
+/* ... and which is this one, of perhaps several on the machine. */
+uint32_t lb_service_find_real(const struct lb_service *svc, uint32_t machine_id, uint32_t real_id);
 
 /* Index of the server that is this member of the group, or UINT32_MAX. */
 uint32_t lb_service_find_member(const struct lb_service *svc, uint32_t group_target_id);

@@ -46,7 +46,8 @@ struct lb_question {
 enum lb_explain_conn {
 	LB_EXPLAIN_CONN_NONE,
 	LB_EXPLAIN_CONN_LIVE,
-	LB_EXPLAIN_CONN_GONE, /* its service or server is another's now: removed by the packet */
+	LB_EXPLAIN_CONN_GONE, /* its service or server is another's now, or the server is
+				 down and the packet opens another: removed by it */
 	LB_EXPLAIN_CONN_REPLACED, /* closing, or never answered by a server that takes nobody any
 				     more: the SYN opens another */
 };

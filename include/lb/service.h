@@ -60,9 +60,17 @@ enum lb_no_server_action {
 	LB_NO_SERVER_REJECT, /* TCP: RST; UDP: ICMP port unreachable */
 };
 
+/* What becomes of the connections of a server that is LB_TARGET_DOWN or no longer the service's. */
+enum lb_server_down_action {
+	LB_SERVER_DOWN_KEEP,
+	LB_SERVER_DOWN_RESET, /* TCP: whichever side sends is told */
+	LB_SERVER_DOWN_MOVE,  /* UDP: the client's next packet goes to another */
+};
+
 /* Bits of a target's state, LB_CMD_TARGET. None of them: live connections only. */
 #define LB_TARGET_NEW 1u  /* takes new clients */
 #define LB_TARGET_KEEP 2u /* clients with a record stay */
+#define LB_TARGET_DOWN 4u /* found down, or disabled: alone; never of a group's targets */
 
 struct lb_port_range {
 	uint16_t first; /* host order; 0-65535 with `any` being 0..65535 */
@@ -89,6 +97,7 @@ struct lb_service_params {
 	uint8_t forwarding;
 	uint8_t scheduler;
 	uint8_t no_server_action;
+	uint8_t server_down_action;
 	uint8_t persist_len;	  /* bits of the client's address that a record covers */
 	uint16_t group_id;	  /* persistence group, 0: none */
 	uint32_t nat_source_id;	  /* fullnat only */

@@ -207,6 +207,8 @@ static void act_service(struct stage *s)
 		service.scheduler = what & 8 ? LB_SCHED_MAGLEV : LB_SCHED_SOURCE_HASH;
 		service.is_stateless = (how & 16) != 0;
 	}
+	if ((what & 8) != 0)
+		service.server_down_action = slot & 2 ? LB_SERVER_DOWN_MOVE : LB_SERVER_DOWN_RESET;
 	if (what & 0x20)
 		s->epochs[slot]++;
 	service.epoch = s->epochs[slot];

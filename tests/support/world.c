@@ -162,6 +162,7 @@ void world_service(struct world *w, const struct world_service *s)
 		.forwarding = (uint8_t)s->forwarding,
 		.scheduler = (uint8_t)s->scheduler,
 		.no_server_action = (uint8_t)s->no_server_action,
+		.server_down_action = (uint8_t)s->server_down_action,
 		.persist_len = is_v6 ? 128 : 32,
 		.group_id = s->group_id,
 		.gue_port = 9886,
@@ -216,7 +217,7 @@ void world_server_state(struct world *w, uint32_t server, uint32_t bits)
 
 void world_server_down(struct world *w, uint32_t server, uint32_t generation)
 {
-	world_server_state(w, server, 0);
+	world_server_state(w, server, LB_TARGET_DOWN);
 	world_command(w, LB_CMD_MEMBER, 100 + server, NULL, generation);
 	world_command(w, LB_CMD_MEMBER, 100 + WORLD_REALS + server, NULL, generation);
 }

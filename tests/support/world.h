@@ -77,6 +77,7 @@ struct world_service {
 	enum lb_forwarding forwarding;
 	enum lb_scheduler scheduler;
 	enum lb_no_server_action no_server_action;
+	enum lb_server_down_action server_down_action;
 	uint16_t group_id;
 	uint32_t idle_timeout_ms;    /* 0: 900 s */
 	uint32_t persist_timeout_ms; /* 0: 3600 s */

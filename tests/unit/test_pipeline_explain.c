@@ -75,6 +75,8 @@ static void act_service(struct story *s)
 		svc.group_id = 0;
 		svc.is_stateless = true;
 	}
+	if (!svc.is_stateless && (x >> 18 & 1) != 0)
+		svc.server_down_action = slot == 4 ? LB_SERVER_DOWN_MOVE : LB_SERVER_DOWN_RESET;
 	s->schedulers[slot] = (uint8_t)svc.scheduler;
 	for (uint32_t i = 0; i < s->asked.n; i++) {
 		world_service(&s->asked.w[i], &svc);
@@ -85,12 +87,12 @@ static void act_service(struct story *s)
 static void act_server(struct story *s)
 {
 	uint32_t i = test_random_below(&s->r, WORLD_REALS), kind = test_random_below(&s->r, 8);
-	uint32_t bits = kind < 4 ? UP : kind == 4 ? LB_TARGET_KEEP : 0;
+	uint32_t bits = kind < 4 ? UP : kind == 4 ? LB_TARGET_KEEP : kind == 5 ? 0 : LB_TARGET_DOWN;
 
 	for (uint32_t id = i; id < 2 * WORLD_REALS; id += WORLD_REALS) {
 		command(s, LB_CMD_TARGET, id, NULL, bits);
 		command(s, LB_CMD_TARGET, 100 + id, NULL, kind == 7 ? UP : bits);
-		if (bits == 0 && kind == 6)
+		if (kind == 6)
 			command(s, LB_CMD_MEMBER, 100 + id, NULL, ++s->generation);
 	}
 }
@@ -427,7 +429,7 @@ Test(pipeline_explain, what_is_told_is_what_happens_and_asking_changes_nothing)
 		LB_COUNT_drop_no_connection,   LB_COUNT_drop_unproven,
 		LB_COUNT_drop_not_on_link,     LB_COUNT_drop_next_hop_unresolved,
 		LB_COUNT_drop_too_big,         LB_COUNT_drop_family_mismatch,
-		LB_COUNT_drop_no_tunnel_source};
+		LB_COUNT_drop_no_tunnel_source, LB_COUNT_drop_server_down};
 	uint64_t seed = test_seed("pipeline_explain");
 
 	for (uint32_t i = 0; i < STORIES; i++)

@@ -100,7 +100,9 @@ static enum lb_health_state naive_state(const struct twin *t, const struct lb_co
 
 static uint8_t naive_bits(enum lb_health_state state, const struct lb_cfg_real *real)
 {
-	if (state != LB_HEALTH_UP || real->admin_state == LB_ADMIN_DISABLED)
+	if (state == LB_HEALTH_DOWN || real->admin_state == LB_ADMIN_DISABLED)
+		return LB_TARGET_DOWN;
+	if (state != LB_HEALTH_UP)
 		return 0;
 	if (real->admin_state == LB_ADMIN_DRAIN || real->weight == 0)
 		return LB_TARGET_KEEP;

@@ -167,6 +167,23 @@ Test(reconcile_changes, a_change_of_one_service_is_one_command)
 	lb_config_free(cfg);
 }
 
+Test(reconcile_changes, what_a_service_does_when_servers_go_reaches_the_workers)
+{
+	struct lb_config *cfg = make_config(10, false);
+	struct rig g;
+
+	init_rig(&g, (struct lb_reconcile_params){0});
+	take_config(&g, cfg);
+	take_config(&g, cfg);
+	cr_assert_eq(g.n_of[LB_CMD_SERVICE], 0);
+	cfg->services[3].server_down_action = LB_SERVER_DOWN_RESET;
+	take_config(&g, cfg);
+	cr_assert_eq(g.n_of[LB_CMD_SERVICE], 1);
+	cr_expect_eq(g.w->services[3]->server_down_action, LB_SERVER_DOWN_RESET);
+	fini_rig(&g);
+	lb_config_free(cfg);
+}
+
 Test(reconcile_changes, admin_states_reach_the_workers_without_new_services)
 {
 	static const struct {
@@ -175,7 +192,8 @@ Test(reconcile_changes, admin_states_reach_the_workers_without_new_services)
 		uint32_t n_machines;
 	} cases[] = {
 		{LB_ADMIN_DRAIN, LB_TARGET_KEEP, 0},
-		{LB_ADMIN_DISABLED, 0, 1}, /* clients with records have to go: as a whole */
+		/* Clients with records have to go: as a whole. */
+		{LB_ADMIN_DISABLED, LB_TARGET_DOWN, 1},
 		{LB_ADMIN_DRAIN, LB_TARGET_KEEP, 0},
 		{LB_ADMIN_ENABLED, LB_TARGET_KEEP | LB_TARGET_NEW, 0},
 	};
@@ -258,7 +276,7 @@ Test(reconcile_changes, an_icmp_failure_takes_the_machine_out_everywhere)
 		cr_assert_eq(status.state, LB_HEALTH_DOWN);
 		cr_assert_str_eq(status.reason, "icmp: gone");
 		cr_assert_eq(status.since_ms, 3);
-		cr_assert_eq(status.target_bits, 0);
+		cr_assert_eq(status.target_bits, LB_TARGET_DOWN);
 	}
 	fini_rig(&g);
 	lb_config_free(cfg);

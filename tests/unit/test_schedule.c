@@ -17,7 +17,8 @@
 static struct lb_service_server servers[SERVERS];
 static struct lb_port_range port = {80, 80};
 static uint8_t bits[SERVERS / 2];
-static struct lb_target_map targets = {bits, 0};
+static uint8_t down_bits[SERVERS / 4];
+static struct lb_target_map targets = {bits, down_bits, 0};
 static struct lb_real_line lines[SERVERS];
 static struct lb_key flow;
 
