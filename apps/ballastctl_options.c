@@ -17,6 +17,7 @@ static const char usage[] =
 	"  show counters      packets by what became of them, and whether the sum is right\n"
 	"  show connections   live connections: client, service, server, state\n"
 	"  show status        the daemon, its interfaces and warnings\n"
+	"  show promises      changed servers, spread, evictions; room in the tables\n"
 	"  show stats         exact traffic of services and servers\n"
 	"  show config        the configuration document\n"
 	"  apply FILE         put a configuration document in force (- is standard input)\n"
@@ -75,6 +76,7 @@ static const struct {
 	[LB_CTL_SHOW_COUNTERS] = {"show", "counters", NULL, TAKES_ALL},
 	[LB_CTL_SHOW_CONNECTIONS] = {"show", "connections", NULL, TAKES_FILTER},
 	[LB_CTL_SHOW_STATUS] = {"show", "status", NULL, 0},
+	[LB_CTL_SHOW_PROMISES] = {"show", "promises", NULL, 0},
 	[LB_CTL_SHOW_STATS] = {"show", "stats", NULL, 0},
 	[LB_CTL_SHOW_CONFIG] = {"show", "config", NULL, 0},
 	[LB_CTL_APPLY] = {"apply", NULL, "FILE", TAKES_DRY_RUN | TAKES_PENDING_RESTART},

@@ -82,6 +82,17 @@ static int show_counters(const struct lb_ctl_view *view)
 	return rc;
 }
 
+static int show_promises(const struct lb_ctl_view *view)
+{
+	struct lb_ctl_answer stats;
+	int rc = lb_ctl_call(view->client, &get_stats, &stats);
+
+	if (rc == LB_CTL_OK)
+		rc = lb_ctl_show_promises(view, stats.json);
+	lb_ctl_answer_free(&stats);
+	return rc;
+}
+
 static int show_stats(const struct lb_ctl_view *view)
 {
 	struct lb_ctl_answer stats;
@@ -141,6 +152,8 @@ int lb_ctl_show(const struct lb_ctl_view *view)
 		return lb_ctl_show_connections(view);
 	case LB_CTL_SHOW_STATUS:
 		return show_both(view, lb_ctl_show_status);
+	case LB_CTL_SHOW_PROMISES:
+		return show_promises(view);
 	case LB_CTL_SHOW_STATS:
 		return show_stats(view);
 	default:

@@ -30,6 +30,7 @@ int lb_ctl_show(const struct lb_ctl_view *view);
 int lb_ctl_show_services(const struct lb_ctl_view *view, const cJSON *status, const cJSON *stats);
 int lb_ctl_show_servers(const struct lb_ctl_view *view, const cJSON *status, const cJSON *stats);
 int lb_ctl_show_connections(const struct lb_ctl_view *view); /* asks by itself, page by page */
+int lb_ctl_show_promises(const struct lb_ctl_view *view, const cJSON *stats);
 int lb_ctl_show_stats(const struct lb_ctl_view *view, const cJSON *stats);
 int lb_ctl_show_counters(const struct lb_ctl_view *view, const cJSON *stats);
 int lb_ctl_show_interfaces(const struct lb_ctl_view *view, const cJSON *status);

@@ -30,6 +30,10 @@ web2    client's          20         20          20            0     1,080      
 
 persistence records: 0
 """
+PROMISES = """\
+SERVICE  LIVE CONNS  SERVER CHANGED  SPREAD  OF SERVICES  EVICTED CLOSED  EVICTED UNFINISHED  EVICTED IDLE
+www              40               0   0.0 %            1               0                   0             0
+"""
 COUNTERS = """\
 COUNTER       SIDE   COUNT  MEANING
 rx            in        40  packets received from a port
@@ -80,6 +84,9 @@ def tables_say_what_a_capture_did():
         same(ctl("show", "services"), SERVICES)
         same(ctl("show", "stats"), STATS)
         same(ctl("show", "counters"), COUNTERS)
+        promises, tables = ctl("show", "promises").split("\n\n")
+        same(promises + "\n", PROMISES)
+        assert re.search(r"\nconnections +all +40 +[0-9,]+ +[0-9.]+ %\n", tables), tables
         ctl("disable", "web2")
         servers = re.sub(r"  +", "  ", ctl("show", "servers"))
         same(re.sub(r"  up  (\d+s|\d+m \d+s)  ", "  up  A  ", servers), SERVERS)

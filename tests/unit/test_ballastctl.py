@@ -138,6 +138,9 @@ CASES = {
     'show-status-missing': (['show', 'status'], {'GET stats': stats(imbalance=3)}, None),
     'show-status-json': (['show', 'status', '-o', 'json'], {}, None),
     'show-status-none': (['show', 'status'], EMPTY, None),
+    'show-promises': (['show', 'promises'], {}, None),
+    'show-promises-json': (['show', 'promises', '-o', 'json'], {}, None),
+    'show-promises-none': (['show', 'promises'], EMPTY, None),
     'show-stats': (['show', 'stats'], {}, None),
     'show-stats-json': (['show', 'stats', '-o', 'json'], {}, None),
     'show-config': (['show', 'config'], {}, None),
@@ -333,7 +336,7 @@ def check_raw(ctl):
 
 def check_colors(ctl):
     plain = {what: ctl.on_terminal(['show', what], NO_COLOR='1')
-             for what in ('services', 'servers', 'workers', 'counters', 'status')}
+             for what in ('services', 'servers', 'workers', 'counters', 'promises', 'status')}
     for what, text in plain.items():
         colored = ctl.on_terminal(['show', what])
         assert '\033' not in text, what
@@ -348,6 +351,9 @@ def check_colors(ctl):
     for word, code in (('up', 32), ('down', 31), ('checking', 33), ('2/2', 32), ('1/2', 33),
                        ('0/1', 31)):
         assert f'\033[{code}m{word}\033[0m' in services, word
+    promises = ctl.on_terminal(['show', 'promises'])
+    assert '\033[31m7\033[0m' in promises, 'servers changed'
+    assert '\033[33m85.0 %\033[0m' in promises, 'a worker is short of room'
     assert '\033[33mdrain\033[0m' in ctl.on_terminal(['show', 'servers'])
 
 
