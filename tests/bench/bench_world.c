@@ -126,7 +126,7 @@ static void add_service(struct bench_world *w, uint32_t slot)
 	struct lb_service_params params = {
 		.vip = vip_of(w, slot),
 		.protocol = IPPROTO_TCP,
-		.forwarding = w->shape.forwarding,
+		.forwarding = (uint8_t)w->shape.forwarding,
 		.scheduler = w->shape.is_stateless ? LB_SCHED_MAGLEV : LB_SCHED_ROUND_ROBIN,
 		.is_stateless = w->shape.is_stateless,
 		.persist_len = w->shape.is_v6 ? 128 : 32,
