@@ -21,8 +21,9 @@ enum lb_down_way lb_server_down_way(const struct lb_steer *st, const struct lb_p
 		return LB_DOWN_PASSES;
 	if (svc->server_down_action == LB_SERVER_DOWN_MOVE)
 		return is_reply ? LB_DOWN_PASSES : LB_DOWN_ANEW;
-	/* A reset needs no answer, and a server that is only disabled should hear of it. */
-	if ((p->tcp_flags & LB_TCP_RST) != 0)
+	/* A reset needs no answer, and a server that is only disabled should hear of it. What is
+	 * not TCP is from before the service was. */
+	if (!lb_conn_is_tcp(conn) || (p->tcp_flags & LB_TCP_RST) != 0)
 		return LB_DOWN_PASSES;
 	return p->tcp_flags == LB_TCP_SYN && !is_reply ? LB_DOWN_ANEW : LB_DOWN_REFUSED;
 }

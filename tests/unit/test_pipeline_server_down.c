@@ -158,6 +158,30 @@ Test(server_down, who_is_refused_does_not_keep_the_connection)
 	}
 }
 
+Test(server_down, the_other_side_is_told_however_long_all_had_been_silent)
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		struct world_service svc = service_of(&FAMILIES[i], IPPROTO_TCP,
+						      LB_SERVER_DOWN_RESET);
+		char server_addr[LB_ADDR_TEXT_MAX];
+		struct frame sent, f;
+		struct world w;
+
+		world_open(&w, NULL);
+		world_service(&w, &svc);
+		world_server_state(&w, connect_client(&w, &FAMILIES[i], &sent), LB_TARGET_DOWN);
+		snprintf(server_addr, sizeof(server_addr), "%s", world_fields(&sent).dst);
+		world_pass_time(&w, 600000, 1000);
+		client_says(&w, &FAMILIES[i], ACK, &f);
+		expect_reset(&w, &f, FAMILIES[i].client, "the client");
+		world_pass_time(&w, 8000, 500);
+		world_tcp_answer(&f, &sent, ACK);
+		world_send(&w, &f);
+		expect_reset(&w, &f, server_addr, "the server");
+		world_close(&w);
+	}
+}
+
 Test(server_down, a_connection_lives_on_unless_its_server_is_down_and_it_is_to_be_reset)
 {
 	static const struct {
