@@ -29,7 +29,9 @@ share/doc/ballast/examples/udp.json
 share/doc/ballast/examples/vdev.json
 share/doc/ballast/examples/vlan.json
 share/doc/ballast/packet-walk.md
+share/doc/ballast/performance.md
 share/doc/ballast/promises.md
+share/doc/ballast/scaling.md
 share/man/man1/ballast_replay.1
 share/man/man1/ballastctl.1
 share/man/man8/ballastd.8
