@@ -109,6 +109,8 @@ static inline void prefetch_named(const struct lb_steer *st, const struct lb_pkt
 			rte_prefetch0(p->data - LB_ENCAP_BYTES_MAX);
 	} else if (likely(!p->key.is_v6)) {
 		rte_prefetch0(&st->real_lines[lb_conn_rev_real(conn)]);
+	} else {
+		lb_conn_prefetch_request6(st, conn);
 	}
 }
 

@@ -215,6 +215,11 @@ static inline uint32_t lb_conn_rev_real(const struct lb_conn *rev)
 	return (uint32_t)rev->rev.client_be[1] & 0xffffffu;
 }
 
+/* conn_reply6.c: the forward entry of an IPv6 reverse one, whose service is the entry's; NULL: it
+ * is not there. And what asks for its buckets ahead. */
+const struct lb_conn *lb_conn_request6(const struct lb_steer *st, const struct lb_conn *rev);
+void lb_conn_prefetch_request6(const struct lb_steer *st, const struct lb_conn *rev);
+
 /* The server of the entry, by its id and the life in which the connection knows it. An IPv4 reverse
  * entry has a word to spare behind the client's address and keeps both in it, so that replies need
  * no second line; an IPv6 one has to ask its peer. False: it is not there. */
@@ -229,7 +234,7 @@ static inline bool lb_conn_server(const struct lb_steer *st, const struct lb_con
 			*life = lb_life((uint8_t)((uint32_t)conn->rev.client_be[1] >> 24));
 			return true;
 		}
-		fwd = lb_conn_peer(st, conn, is_v6);
+		fwd = lb_conn_request6(st, conn);
 		if (fwd == NULL)
 			return false;
 	}

@@ -91,6 +91,12 @@ static inline uint32_t lb_conn_hash(const struct lb_conn_table *t, const struct 
 	return (uint32_t)lb_hash_words(&t->seed, words, 2);
 }
 
+static inline const struct lb_conn_entry6 *lb_conn_entry6_of(const struct lb_conn *conn)
+{
+	return (const struct lb_conn_entry6 *)((const uint8_t *)conn -
+					       offsetof(struct lb_conn_entry6, conn));
+}
+
 static inline uint32_t lb_conn_first_bucket(const struct lb_conn_family *f, uint32_t hash)
 {
 	return lb_hash_reduce(hash, f->n_buckets);
