@@ -83,6 +83,8 @@ struct lb_conn *lb_conn_peer(const struct lb_steer *st, const struct lb_conn *co
 	struct lb_key key, own, back;
 	struct lb_conn *peer;
 
+	if (is_v6 && lb_conn_is_reply(conn))
+		return service_of(st, conn) != NULL ? lb_conn_request6(st, conn) : NULL;
 	if (!lb_conn_peer_key(st, conn, is_v6, &key))
 		return NULL;
 	peer = lb_conn_lookup(st->conn_table, &key, lb_conn_hash(st->conn_table, &key));

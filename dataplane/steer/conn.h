@@ -217,7 +217,7 @@ static inline uint32_t lb_conn_rev_real(const struct lb_conn *rev)
 
 /* conn_reply6.c: the forward entry of an IPv6 reverse one, whose service is the entry's; NULL: it
  * is not there. And what asks for its buckets ahead. */
-const struct lb_conn *lb_conn_request6(const struct lb_steer *st, const struct lb_conn *rev);
+struct lb_conn *lb_conn_request6(const struct lb_steer *st, const struct lb_conn *rev);
 void lb_conn_prefetch_request6(const struct lb_steer *st, const struct lb_conn *rev);
 
 /* The server of the entry, by its id and the life in which the connection knows it. An IPv4 reverse

@@ -50,9 +50,9 @@ static bool leads_to(const struct lb_steer *st, const struct lb_conn *fwd,
 	       our_port == fwd->fwd.nat_port_be;
 }
 
-const struct lb_conn *lb_conn_request6(const struct lb_steer *st, const struct lb_conn *rev)
+struct lb_conn *lb_conn_request6(const struct lb_steer *st, const struct lb_conn *rev)
 {
-	const struct lb_conn *fwd;
+	struct lb_conn *fwd;
 	struct lb_key key;
 
 	make_request_key(st, rev, &key);
