@@ -42,6 +42,20 @@ int lb_ctl_show_tree(const struct lb_ctl_view *view, const cJSON *tree, cJSON *o
 	return LB_CTL_OK;
 }
 
+int lb_ctl_show_members(const struct lb_ctl_view *view, const cJSON *object,
+			const char *const *keys, size_t n)
+{
+	cJSON *tree = cJSON_CreateObject();
+
+	for (size_t i = 0; i < n; i++) {
+		const cJSON *item = lb_ctl_json_get(object, keys[i]);
+
+		if (tree != NULL && item != NULL)
+			cJSON_AddItemToObject(tree, keys[i], cJSON_Duplicate(item, true));
+	}
+	return lb_ctl_show_tree(view, tree, tree);
+}
+
 /* As the daemon has it, with the writer's layout. */
 static int show_config(const struct lb_ctl_view *view)
 {

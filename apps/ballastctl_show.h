@@ -43,6 +43,10 @@ int lb_ctl_finish_table(const struct lb_ctl_view *view, struct lb_ctl_table *tab
 /* Prints the tree, and destroys it when it is the caller's own (`own` is NULL or `tree`). */
 int lb_ctl_show_tree(const struct lb_ctl_view *view, const cJSON *tree, cJSON *own);
 
+/* The same of these members of an object alone. */
+int lb_ctl_show_members(const struct lb_ctl_view *view, const cJSON *object,
+			const char *const *keys, size_t n);
+
 /* up green, down red, everything else yellow. */
 enum lb_ctl_color lb_ctl_state_color(const char *state);
 

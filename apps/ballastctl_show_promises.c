@@ -95,15 +95,8 @@ static int room_table(const struct lb_ctl_view *view, const cJSON *tables)
 static int promises_tree(const struct lb_ctl_view *view, const cJSON *stats)
 {
 	static const char *const keys[] = {"virtual_services", "tables"};
-	cJSON *tree = cJSON_CreateObject();
 
-	for (size_t i = 0; i < N_OF(keys); i++) {
-		const cJSON *item = lb_ctl_json_get(stats, keys[i]);
-
-		if (tree != NULL && item != NULL)
-			cJSON_AddItemToObject(tree, keys[i], cJSON_Duplicate(item, true));
-	}
-	return lb_ctl_show_tree(view, tree, tree);
+	return lb_ctl_show_members(view, stats, keys, N_OF(keys));
 }
 
 int lb_ctl_show_promises(const struct lb_ctl_view *view, const cJSON *stats)

@@ -69,15 +69,8 @@ void lb_ctl_put_law(const struct lb_ctl_view *view, const cJSON *stats)
 static int counters_tree(const struct lb_ctl_view *view, const cJSON *stats)
 {
 	static const char *const keys[] = {"totals", "workers", "imbalance"};
-	cJSON *tree = cJSON_CreateObject();
 
-	for (size_t i = 0; i < N_OF(keys); i++) {
-		const cJSON *item = lb_ctl_json_get(stats, keys[i]);
-
-		if (tree != NULL && item != NULL)
-			cJSON_AddItemToObject(tree, keys[i], cJSON_Duplicate(item, true));
-	}
-	return lb_ctl_show_tree(view, tree, tree);
+	return lb_ctl_show_members(view, stats, keys, N_OF(keys));
 }
 
 int lb_ctl_show_counters(const struct lb_ctl_view *view, const cJSON *stats)
