@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "packet/parse.h"
+
 #define ETH_BYTES 14u
 #define IPV4_BYTES 20u
 #define IPV6_BYTES 40u
@@ -375,6 +377,20 @@ struct lb_pkt frame_exact(const struct frame *f, uint32_t len)
 		memcpy(p.data, frame_at_const(f, 0), len);
 	p.len = len;
 	return p;
+}
+
+struct lb_pkt frame_parse_exact(const struct frame *f, uint32_t len)
+{
+	struct lb_pkt p = frame_exact(f, len);
+
+	lb_parse(&p);
+	free(p.data);
+	return p;
+}
+
+const char *frame_drop_name(const struct lb_pkt *p)
+{
+	return p->verdict == LB_VERDICT_DROP ? lb_counter_info[p->drop_reason].name : "no drop";
 }
 
 /* --- judging: its own walk over the headers, shared by nothing under test --- */

@@ -102,6 +102,12 @@ struct lb_pkt frame_view(struct frame *f);
  * headroom, no tailroom; free(p.data) afterwards. */
 struct lb_pkt frame_exact(const struct frame *f, uint32_t len);
 
+/* What lb_parse makes of those bytes; they are gone afterwards. */
+struct lb_pkt frame_parse_exact(const struct frame *f, uint32_t len);
+
+/* The name of the counter under which it was dropped, or "no drop". */
+const char *frame_drop_name(const struct lb_pkt *p);
+
 /* --- judging --- */
 
 /* Checks every length and checksum of a frame: IPv4 header, TCP, UDP, ICMP, ICMPv6, and of the

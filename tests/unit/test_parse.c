@@ -5,21 +5,6 @@
 #include "packet/parse.h"
 #include "shapes.h"
 
-static const char *drop_name(const struct lb_pkt *p)
-{
-	return p->verdict == LB_VERDICT_DROP ? lb_counter_info[p->drop_reason].name : "no drop";
-}
-
-/* Parses a frame in a heap block of its exact size, so that a read past it is seen. */
-static struct lb_pkt parse_exact(const struct frame *f, uint32_t len)
-{
-	struct lb_pkt p = frame_exact(f, len);
-
-	lb_parse(&p);
-	free(p.data);
-	return p;
-}
-
 static struct lb_addr addr(const char *text)
 {
 	struct lb_addr a;
@@ -61,9 +46,9 @@ Test(parse, every_shape_is_known_for_what_it_is)
 		shape->build(&f);
 		cr_expect_null(frame_verify(frame_at(&f, 0), f.len), "case %s: %s", shape->name,
 			       frame_verify(frame_at(&f, 0), f.len));
-		p = parse_exact(&f, f.len);
+		p = frame_parse_exact(&f, f.len);
 		cr_expect_eq(p.verdict, LB_VERDICT_CONTINUE, "case %s: %s", shape->name,
-			     drop_name(&p));
+			     frame_drop_name(&p));
 		cr_expect_eq(p.kind, shape->kind, "case %s: kind %u", shape->name, p.kind);
 		if (shape->kind == LB_PKT_OTHER)
 			continue;
@@ -92,11 +77,11 @@ Test(parse, padding_is_not_the_packet)
 		shapes[i].build(&f);
 		if (shapes[i].kind == LB_PKT_OTHER)
 			continue;
-		p = parse_exact(&f, f.len);
+		p = frame_parse_exact(&f, f.len);
 		len = p.ip_len;
 		cr_expect(p.l3_off + len <= f.len);
 		frame_pad(&f, f.len + 33);
-		p = parse_exact(&f, f.len);
+		p = frame_parse_exact(&f, f.len);
 		cr_expect_eq(p.ip_len, len, "case %s", shapes[i].name);
 		cr_expect_eq(p.kind, shapes[i].kind, "case %s", shapes[i].name);
 	}
@@ -111,10 +96,10 @@ Test(parse, a_frame_cut_anywhere_is_dropped_as_truncated)
 		uint16_t type;
 
 		shapes[i].build(&f);
-		whole = parse_exact(&f, f.len);
+		whole = frame_parse_exact(&f, f.len);
 		type = frame_get16(&f, whole.l3_off - 2u);
 		for (uint32_t n = 0; n < f.len; n++) {
-			struct lb_pkt p = parse_exact(&f, n);
+			struct lb_pkt p = frame_parse_exact(&f, n);
 			bool is_ip = type == 0x0800 || type == 0x86dd;
 
 			if (n >= whole.l3_off && (!is_ip || n >= whole.l3_off + whole.ip_len)) {
@@ -124,7 +109,7 @@ Test(parse, a_frame_cut_anywhere_is_dropped_as_truncated)
 			}
 			cr_expect(p.verdict == LB_VERDICT_DROP &&
 					  p.drop_reason == LB_COUNT_drop_truncated,
-				  "case %s cut to %u: %s", shapes[i].name, n, drop_name(&p));
+				  "case %s cut to %u: %s", shapes[i].name, n, frame_drop_name(&p));
 		}
 	}
 }
@@ -161,7 +146,7 @@ Test(parse, a_packet_cut_anywhere_is_served_only_with_its_headers_whole)
 			struct lb_pkt p;
 
 			shorten(&f, n);
-			p = parse_exact(&f, n);
+			p = frame_parse_exact(&f, n);
 			if (p.verdict == LB_VERDICT_DROP) {
 				cr_expect_neq(p.drop_reason, LB_COUNT_drop_truncated,
 					      "case %s cut to %u", shapes[i].name, n);
@@ -198,14 +183,14 @@ Test(parse, shortest_quotes_that_tell_the_flow)
 			cr_assert_eq(quoted.l4_off - 14, cases[c].n_headers, "case %s: %u",
 				     cases[c].name, quoted.l4_off - 14);
 			shape_icmp_error(&f, &quoted, n);
-			p = parse_exact(&f, f.len);
+			p = frame_parse_exact(&f, f.len);
 			if (n >= cases[c].n_headers + 4)
 				cr_expect_eq(p.kind, LB_PKT_ICMP_ERROR, "case %s quote %u",
 					     cases[c].name, n);
 			else
 				cr_expect_eq(p.drop_reason, LB_COUNT_drop_icmp_malformed,
 					     "case %s quote %u: %s", cases[c].name, n,
-					     drop_name(&p));
+					     frame_drop_name(&p));
 		}
 	}
 }
@@ -219,7 +204,7 @@ Test(parse, tcp_flags_are_those_that_steer)
 		shape_ip(&f, flags % 2 == 0);
 		frame_tcp(&f, SHAPE_SPORT, SHAPE_DPORT, (uint8_t)flags);
 		frame_finish(&f);
-		p = parse_exact(&f, f.len);
+		p = frame_parse_exact(&f, f.len);
 		cr_expect_eq(p.tcp_flags, flags & 0x17);
 	}
 }
@@ -345,20 +330,23 @@ Test(parse, what_is_wrong_is_told_by_name)
 		uint8_t kind;
 
 		build_base(&f, wrong[i].base);
-		kind = parse_exact(&f, f.len).kind;
+		kind = frame_parse_exact(&f, f.len).kind;
 		frame_put16(&f, wrong[i].off, (uint16_t)wrong[i].value);
 		if (wrong[i].fix_checksums)
 			frame_checksums(&f);
-		p = parse_exact(&f, f.len);
+		p = frame_parse_exact(&f, f.len);
 		if (wrong[i].expect == STILL_SERVED)
 			cr_expect(p.verdict == LB_VERDICT_CONTINUE && p.kind == kind,
-				  "case %s: kind %u, %s", wrong[i].name, p.kind, drop_name(&p));
+				  "case %s: kind %u, %s", wrong[i].name, p.kind,
+				  frame_drop_name(&p));
 		else if (wrong[i].expect == OTHER_BUT_NO_DROP)
 			cr_expect(p.verdict == LB_VERDICT_CONTINUE && p.kind == LB_PKT_OTHER,
-				  "case %s: kind %u, %s", wrong[i].name, p.kind, drop_name(&p));
+				  "case %s: kind %u, %s", wrong[i].name, p.kind,
+				  frame_drop_name(&p));
 		else
 			cr_expect(p.verdict == LB_VERDICT_DROP && p.drop_reason == wrong[i].expect,
-				  "case %s: kind %u, %s", wrong[i].name, p.kind, drop_name(&p));
+				  "case %s: kind %u, %s", wrong[i].name, p.kind,
+				  frame_drop_name(&p));
 	}
 }
 
@@ -389,11 +377,11 @@ Test(parse, ipv6_addresses_that_no_packet_may_carry)
 			for (uint32_t base = TCP6; base <= ICMP6; base += ICMP6 - TCP6) {
 				build_base(&f, base);
 				memcpy(frame_at(&f, off), is_mapped ? mapped : (uint8_t *)&a, 16);
-				p = parse_exact(&f, f.len);
+				p = frame_parse_exact(&f, f.len);
 				cr_expect_eq(p.verdict == LB_VERDICT_DROP &&
 						     p.drop_reason == LB_COUNT_drop_bad_address,
 					     is_mapped || cases[i].is_bad, "case %u at %u: %s", i,
-					     off, drop_name(&p));
+					     off, frame_drop_name(&p));
 			}
 		}
 	}
@@ -409,7 +397,7 @@ Test(parse, broadcasts_are_the_kernels_whatever_their_source)
 	frame_ipv4(&f, "0.0.0.0", "255.255.255.255");
 	frame_udp(&f, 68, 67);
 	frame_finish(&f);
-	p = parse_exact(&f, f.len);
+	p = frame_parse_exact(&f, f.len);
 	cr_expect_eq(p.verdict, LB_VERDICT_CONTINUE);
 	cr_expect_eq(p.kind, LB_PKT_OTHER);
 }
@@ -430,13 +418,13 @@ Test(parse, extension_headers_are_bounded)
 
 	for (uint32_t n = 0; n <= LB_IPV6_EXTENSIONS_MAX; n++) {
 		build_extensions(&f, n, IPPROTO_DSTOPTS);
-		p = parse_exact(&f, f.len);
-		cr_expect_eq(p.kind, LB_PKT_FLOW, "%u headers: %s", n, drop_name(&p));
+		p = frame_parse_exact(&f, f.len);
+		cr_expect_eq(p.kind, LB_PKT_FLOW, "%u headers: %s", n, frame_drop_name(&p));
 		cr_expect_eq(p.l4_off, L4V6 + n * 8);
 		cr_expect_eq(p.key.v6.ports_be, RTE_BE32(SHAPE_SPORT << 16 | SHAPE_DPORT));
 	}
 	build_extensions(&f, LB_IPV6_EXTENSIONS_MAX + 1, IPPROTO_DSTOPTS);
-	p = parse_exact(&f, f.len);
+	p = frame_parse_exact(&f, f.len);
 	cr_expect_eq(p.drop_reason, LB_COUNT_drop_bad_ipv6_extension);
 }
 
@@ -446,9 +434,9 @@ Test(parse, hop_by_hop_options_come_first_or_not_at_all)
 	struct lb_pkt p;
 
 	build_extensions(&f, 1, IPPROTO_HOPOPTS);
-	cr_expect_eq(parse_exact(&f, f.len).kind, LB_PKT_FLOW);
+	cr_expect_eq(frame_parse_exact(&f, f.len).kind, LB_PKT_FLOW);
 	build_extensions(&f, 2, IPPROTO_HOPOPTS);
-	p = parse_exact(&f, f.len);
+	p = frame_parse_exact(&f, f.len);
 	cr_expect_eq(p.drop_reason, LB_COUNT_drop_bad_ipv6_extension);
 }
 
@@ -460,7 +448,7 @@ Test(parse, an_extension_header_longer_than_the_packet_is_malformed)
 
 		build_extensions(&f, 1, IPPROTO_DSTOPTS);
 		frame_put8(&f, L4V6 + 1, (uint8_t)len);
-		p = parse_exact(&f, f.len);
+		p = frame_parse_exact(&f, f.len);
 		if (len == 0)
 			cr_expect_eq(p.kind, LB_PKT_FLOW);
 		else if ((len + 1) * 8 <= 28)
@@ -486,7 +474,7 @@ Test(parse, ipv6_fragments_with_and_without_offset)
 		frame_ipv6_fragment(&f, cases[i].offset, cases[i].more);
 		frame_udp(&f, SHAPE_SPORT, SHAPE_DPORT);
 		frame_finish(&f);
-		p = parse_exact(&f, f.len);
+		p = frame_parse_exact(&f, f.len);
 		cr_expect_eq(p.kind, cases[i].is_fragment ? LB_PKT_FRAGMENT : LB_PKT_FLOW,
 			     "case %zu", i);
 		cr_expect_eq(p.l4_off, L4V6 + 8);
@@ -501,11 +489,11 @@ Test(parse, ipv4_fragments_of_other_protocols_are_the_kernels)
 	frame_ipv4_fragment(&f, 8, true);
 	frame_icmp(&f, 8, 0, 0);
 	frame_finish(&f);
-	cr_expect_eq(parse_exact(&f, f.len).kind, LB_PKT_OTHER);
+	cr_expect_eq(frame_parse_exact(&f, f.len).kind, LB_PKT_OTHER);
 	frame_ipv4_fragment(&f, 65528, false);
 	frame_put8(&f, L3 + 9, IPPROTO_TCP);
 	frame_checksums(&f);
-	cr_expect_eq(parse_exact(&f, f.len).kind, LB_PKT_FRAGMENT);
+	cr_expect_eq(frame_parse_exact(&f, f.len).kind, LB_PKT_FRAGMENT);
 }
 
 Test(parse, quotes_end_where_the_quoted_packet_or_rfc_4884_says)
@@ -515,16 +503,16 @@ Test(parse, quotes_end_where_the_quoted_packet_or_rfc_4884_says)
 	uint32_t i = 0;
 
 	build_base(&f, ICMP4);
-	p = parse_exact(&f, f.len);
+	p = frame_parse_exact(&f, f.len);
 	cr_expect_eq(p.quote_end, f.len);
 	frame_put16(&f, QUOTE4 + 2, 36);
 	frame_checksums(&f);
-	p = parse_exact(&f, f.len);
+	p = frame_parse_exact(&f, f.len);
 	cr_expect_eq(p.quote_end, QUOTE4 + 36);
 	while (strcmp(shapes[i].name, "icmp4_tcp_rfc4884") != 0)
 		i++;
 	shapes[i].build(&f);
-	p = parse_exact(&f, f.len);
+	p = frame_parse_exact(&f, f.len);
 	cr_expect_eq(p.quote_end, QUOTE4 + 128);
 	cr_expect_lt(p.quote_end, f.len);
 }

@@ -7,21 +7,6 @@
 #include "packet/parse.h"
 #include "shapes.h"
 
-static const char *drop_name(const struct lb_pkt *p)
-{
-	return p->verdict == LB_VERDICT_DROP ? lb_counter_info[p->drop_reason].name : "no drop";
-}
-
-/* Parses a frame in a heap block of its exact size, so that a read past it is seen. */
-static struct lb_pkt parse_exact(const struct frame *f, uint32_t len)
-{
-	struct lb_pkt p = frame_exact(f, len);
-
-	lb_parse(&p);
-	free(p.data);
-	return p;
-}
-
 Test(parse_frames, tags_are_named_from_the_outside)
 {
 	static const struct {
@@ -46,7 +31,7 @@ Test(parse_frames, tags_are_named_from_the_outside)
 		while (strcmp(shapes[i].name, cases[c].name) != 0)
 			i++;
 		shapes[i].build(&f);
-		p = parse_exact(&f, f.len);
+		p = frame_parse_exact(&f, f.len);
 		cr_expect_eq(p.tags, cases[c].tags, "case %s: %#x", cases[c].name, p.tags);
 		cr_expect_eq(p.l3_off, cases[c].l3_off, "case %s", cases[c].name);
 	}
@@ -66,14 +51,14 @@ Test(parse_frames, a_frame_in_several_buffers_is_the_same_frame)
 		frame_fill(&f, 1000);
 		frame_finish(&f);
 		frame_fill(&f, 1000);
-		whole = parse_exact(&f, f.len);
+		whole = frame_parse_exact(&f, f.len);
 		for (uint32_t n = LB_CONTIGUOUS_MIN; n < f.len; n += 7) {
 			p = frame_exact(&f, n);
 			p.rest = f.len - n;
 			lb_parse(&p);
 			free(p.data);
 			cr_expect_eq(p.verdict, whole.verdict, "case %s at %u: %s", shapes[i].name,
-				     n, drop_name(&p));
+				     n, frame_drop_name(&p));
 			cr_expect_eq(p.kind, whole.kind, "case %s at %u", shapes[i].name, n);
 			cr_expect_eq(p.ip_len, whole.ip_len, "case %s at %u", shapes[i].name, n);
 			cr_expect_eq(p.l4_off, whole.l4_off, "case %s at %u", shapes[i].name, n);
@@ -95,10 +80,10 @@ Test(parse_frames, too_little_in_the_first_buffer_is_refused)
 	p = frame_exact(&f, LB_CONTIGUOUS_MIN - 1);
 	p.rest = f.len - p.len;
 	lb_parse(&p);
-	cr_expect_str_eq(drop_name(&p), "drop_too_large");
+	cr_expect_str_eq(frame_drop_name(&p), "drop_too_large");
 	p.rest = 0;
 	lb_parse(&p);
-	cr_expect_str_eq(drop_name(&p), "drop_truncated");
+	cr_expect_str_eq(frame_drop_name(&p), "drop_truncated");
 	free(p.data);
 
 	/* 8 headers that together reach past it. */
@@ -110,6 +95,6 @@ Test(parse_frames, too_little_in_the_first_buffer_is_refused)
 	p = frame_exact(&f, LB_CONTIGUOUS_MIN);
 	p.rest = f.len - p.len;
 	lb_parse(&p);
-	cr_expect_str_eq(drop_name(&p), "drop_bad_ipv6_extension");
+	cr_expect_str_eq(frame_drop_name(&p), "drop_bad_ipv6_extension");
 	free(p.data);
 }

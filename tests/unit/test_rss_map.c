@@ -5,13 +5,9 @@
 
 #include "lb/addr.h"
 #include "random.h"
+#include "rss_vectors.h"
 
-/* Key and results of Microsoft's RSS verification suite, addresses and ports. */
-static const uint8_t published_key[LB_TOEPLITZ_KEY_BYTES] = {
-	0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3,
-	0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3,
-	0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa};
-
+/* Results of Microsoft's RSS verification suite, addresses and ports. */
 static const struct {
 	const char *dst;
 	uint16_t dport;
@@ -44,7 +40,7 @@ Test(rss_map, both_halves_give_the_published_results)
 {
 	struct lb_rss_map map = {0};
 
-	lb_toeplitz_init(&map.hash, published_key);
+	lb_toeplitz_init(&map.hash, rss_published_key);
 	for (size_t i = 0; i < sizeof(published) / sizeof(published[0]); i++) {
 		struct lb_tuple t = tuple_of(i);
 
@@ -59,7 +55,7 @@ Test(rss_map, the_low_bits_choose_the_bucket)
 	static const uint32_t sizes[] = {1, 2, 64, 128, 512};
 	struct lb_rss_map map = {0};
 
-	lb_toeplitz_init(&map.hash, published_key);
+	lb_toeplitz_init(&map.hash, rss_published_key);
 	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
 		map.n_buckets = sizes[s];
 		for (size_t i = 0; i < sizeof(published) / sizeof(published[0]); i++) {

@@ -2,14 +2,10 @@
 #include <string.h>
 
 #include "random.h"
+#include "rss_vectors.h"
 #include "steer/owner_map.h"
 
-/* Key and results of Microsoft's RSS verification suite. */
-static const uint8_t published_key[LB_TOEPLITZ_KEY_BYTES] = {
-	0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3,
-	0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3,
-	0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa};
-
+/* Results of Microsoft's RSS verification suite. */
 static const struct {
 	const char *dst;
 	uint16_t dport;
@@ -51,7 +47,7 @@ Test(toeplitz, gives_the_published_results)
 {
 	struct lb_toeplitz t;
 
-	lb_toeplitz_init(&t, published_key);
+	lb_toeplitz_init(&t, rss_published_key);
 	for (size_t i = 0; i < sizeof(published) / sizeof(published[0]); i++) {
 		uint8_t input[LB_TOEPLITZ_BYTES_MAX];
 		uint32_t n = make_input(i, input);
