@@ -1,6 +1,7 @@
 /* The map of the program: read lb_pipeline_run at the end of this file first, then the four passes
  * above it, in order. What a pass calls for one packet stands right above it or, of choose, in
- * pipeline_choose.c; everything else is in packet/ and steer/. */
+ * pipeline_choose.c; what only some packets need has files of its own beside it (pipeline_fragment,
+ * _stateless, _server_down, _tunnel_error, _mss); everything else is in packet/ and steer/. */
 #include "pipeline.h"
 
 #include <assert.h>
@@ -157,10 +158,12 @@ static void look_up(const struct lb_steer *st, struct lb_burst *b, uint32_t chos
  * May end packets with  PUNT, HAND_OVER, drop_no_connection, drop_no_server, drop_table_full,
  *                       drop_nat_exhausted, drop_family_mismatch, drop_next_hop_full,
  *                       drop_not_on_link, drop_icmp_no_connection, drop_icmp_malformed,
- *                       drop_hand_over_again; HOLD and drop_fragment_tiny, _overlap, _full
- *                       of fragments; drop_icmp_tunnel; TX of a reset or ICMP error
+ *                       drop_hand_over_again, drop_server_down; drop_unproven and
+ *                       drop_service_rate, _full of new connections; HOLD and
+ *                       drop_fragment_tiny, _overlap, _full of fragments; drop_icmp_tunnel; TX of
+ *                       a reset or ICMP error
  * Prefetches            second buckets; the lines of services and servers and the next hops of
- *                       known connections */
+ *                       known connections; service and records of new ones */
 static void pass_choose(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now_ms)
 {
 	struct lb_steer *st = &pl->steer;
@@ -374,7 +377,7 @@ static void account_end(struct lb_steer *st, const struct lb_pkt *p)
 }
 
 /* Verdicts -> counters, exactly once per packet.
- * Reads                 verdict, drop_reason, is_originated, service, real_id, len
+ * Reads                 verdict, drop_reason, is_originated, service, real_id, len, rest
  * Writes                counters and traffic
  * May end packets with  nothing: all have ended
  * Prefetches            nothing */

@@ -1,8 +1,7 @@
 /* conn_find.h - the look-up half of the connection table, inline.
  *
  * Role     key to hash, hash to bucket, bucket to entry: what every packet runs. Inline because the
- *          passes run it for a whole burst in one loop: with calls instead, an established packet
- *          takes a third more instructions (docs/performance.md)
+ *          passes run it for a whole burst in one loop
  * Shape    the layout of table and entries, and pure functions on them; conn_table.c has the rest
  * Units    as in conn_table.h
  * Threads  owner worker only
