@@ -100,6 +100,8 @@ static void pass_admit(struct lb_pipeline *pl, struct lb_burst *b)
 static inline void prefetch_named(const struct lb_steer *st, const struct lb_pkt *p)
 {
 	const struct lb_conn *conn = p->conn;
+	uint32_t real_id;
+	uint16_t life;
 
 	rte_prefetch0(&st->service_lines[conn->service]);
 	rte_prefetch0(&st->hops[conn->client_next_hop]);
@@ -109,9 +111,10 @@ static inline void prefetch_named(const struct lb_steer *st, const struct lb_pkt
 		if (lb_forwarding_is_tunnel(conn->fwd.forwarding))
 			rte_prefetch0(p->data - LB_ENCAP_BYTES_MAX);
 	} else if (likely(!p->key.is_v6)) {
-		rte_prefetch0(&st->real_lines[lb_conn_rev_real(conn)]);
+		lb_conn_server(st, conn, false, &real_id, &life);
+		rte_prefetch0(&st->real_lines[real_id]);
 	} else {
-		lb_conn_prefetch_request6(st, conn);
+		rte_prefetch0(lb_conn_server_word(st->conn_table, conn, true));
 	}
 }
 

@@ -16,12 +16,6 @@ static const struct lb_service *service_of(const struct lb_steer *st, const stru
 	return svc != NULL && svc->epoch == conn->service_epoch ? svc : NULL;
 }
 
-static void rev_set_server(struct lb_conn *rev, bool is_v6, uint32_t real_id, uint8_t epoch)
-{
-	if (!is_v6)
-		rev->rev.client_be[1] = (rte_be32_t)(real_id | (uint32_t)epoch << 24);
-}
-
 void lb_conn_translate6(const struct lb_steer *st, const struct lb_conn *conn,
 			const struct lb_key6 *key, struct lb_key6 *out)
 {
@@ -83,8 +77,6 @@ struct lb_conn *lb_conn_peer(const struct lb_steer *st, const struct lb_conn *co
 	struct lb_key key, own, back;
 	struct lb_conn *peer;
 
-	if (is_v6 && lb_conn_is_reply(conn))
-		return service_of(st, conn) != NULL ? lb_conn_request6(st, conn) : NULL;
 	if (!lb_conn_peer_key(st, conn, is_v6, &key))
 		return NULL;
 	peer = lb_conn_lookup(st->conn_table, &key, lb_conn_hash(st->conn_table, &key));
@@ -296,7 +288,8 @@ static struct lb_conn *insert_pair(struct lb_steer *st, const struct lb_conn_req
 		memcpy(conn->rev.client_be, &client, sizeof(client));
 	else
 		conn->rev.client_be[0] = lb_addr_v4(&client);
-	rev_set_server(conn, is_v6, fwd_like->fwd.real_id, fwd_like->fwd.real_epoch);
+	lb_conn_set_server_word(st->conn_table, conn, is_v6,
+				fwd_like->fwd.real_id | (uint32_t)fwd_like->fwd.real_epoch << 24);
 
 	conn = insert_forward(st, rq, fwd_like, now_ms);
 	if (conn == NULL) {

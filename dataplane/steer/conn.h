@@ -209,38 +209,21 @@ static inline bool lb_conn_is_tcp(const struct lb_conn *conn)
 	return lb_conn_proto_class(conn->kind) == 1;
 }
 
-/* Of an IPv4 reverse entry. */
-static inline uint32_t lb_conn_rev_real(const struct lb_conn *rev)
-{
-	return (uint32_t)rev->rev.client_be[1] & 0xffffffu;
-}
-
-/* conn_reply6.c: the forward entry of an IPv6 reverse one, whose service is the entry's; NULL: it
- * is not there. And what asks for its buckets ahead. */
-struct lb_conn *lb_conn_request6(const struct lb_steer *st, const struct lb_conn *rev);
-void lb_conn_prefetch_request6(const struct lb_steer *st, const struct lb_conn *rev);
-
-/* The server of the entry, by its id and the life in which the connection knows it. An IPv4 reverse
- * entry has a word to spare behind the client's address and keeps both in it, so that replies need
- * no second line; an IPv6 one has to ask its peer. False: it is not there. */
-static inline bool lb_conn_server(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6,
+/* The server of the entry, by its id and the life in which the connection knows it. A reverse entry
+ * has both in one word, so that replies need not ask their peer. */
+static inline void lb_conn_server(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6,
 				  uint32_t *real_id, uint16_t *life)
 {
-	const struct lb_conn *fwd = conn;
+	uint32_t word;
 
 	if (lb_conn_is_reply(conn)) {
-		if (likely(!is_v6)) {
-			*real_id = lb_conn_rev_real(conn);
-			*life = lb_life((uint8_t)((uint32_t)conn->rev.client_be[1] >> 24));
-			return true;
-		}
-		fwd = lb_conn_request6(st, conn);
-		if (fwd == NULL)
-			return false;
+		word = *lb_conn_server_word(st->conn_table, conn, is_v6);
+		*real_id = word & 0xffffffu;
+		*life = lb_life((uint8_t)(word >> 24));
+		return;
 	}
-	*real_id = fwd->fwd.real_id;
-	*life = lb_life(fwd->fwd.real_epoch);
-	return true;
+	*real_id = conn->fwd.real_id;
+	*life = lb_life(conn->fwd.real_epoch);
 }
 
 /* Ends what lb_conn_validate has found to be nobody's. */
@@ -252,8 +235,8 @@ static inline bool lb_conn_is_valid(const struct lb_steer *st, const struct lb_c
 {
 	uint16_t life;
 
+	lb_conn_server(st, conn, is_v6, real_id, &life);
 	return likely(st->service_lines[conn->service].life == lb_life(conn->service_epoch)) &&
-	       likely(lb_conn_server(st, conn, is_v6, real_id, &life)) &&
 	       likely(st->real_lines[*real_id].life == life);
 }
 

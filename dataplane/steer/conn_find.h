@@ -52,6 +52,7 @@ _Static_assert(sizeof(struct lb_key6) == 40, "no holes");
 
 struct lb_conn_family {
 	uint8_t *entries;
+	uint32_t *server_words; /* IPv6: one an entry, those of a bucket side by side */
 	uint32_t n_buckets;
 	uint32_t n_used;
 	uint32_t tidy_next; /* bucket */
@@ -90,21 +91,33 @@ static inline uint32_t lb_conn_hash(const struct lb_conn_table *t, const struct 
 	return (uint32_t)lb_hash_words(&t->seed, words, 2);
 }
 
-static inline const struct lb_conn_entry6 *lb_conn_entry6_of(const struct lb_conn *conn)
-{
-	return (const struct lb_conn_entry6 *)((const uint8_t *)conn -
-					       offsetof(struct lb_conn_entry6, conn));
-}
-
 static inline uint32_t lb_conn_first_bucket(const struct lb_conn_family *f, uint32_t hash)
 {
 	return lb_hash_reduce(hash, f->n_buckets);
+}
+
+/* Of any address within an entry. */
+static inline size_t lb_conn_entry_idx(const struct lb_conn_family *f, const uint8_t *at)
+{
+	return (size_t)(at - f->entries) >> f->entry_shift;
 }
 
 static inline uint8_t *lb_conn_entry_at(const struct lb_conn_family *f, uint32_t bucket,
 					uint32_t slot)
 {
 	return f->entries + (((size_t)bucket * LB_CONN_SLOTS + slot) << f->entry_shift);
+}
+
+/* Where a reverse entry keeps its server, see lb_conn_server: an IPv4 entry has a word to spare
+ * behind the client's address, an IPv6 one has its word apart. */
+static inline const uint32_t *lb_conn_server_word(const struct lb_conn_table *t,
+						  const struct lb_conn *rev, bool is_v6)
+{
+	const struct lb_conn_family *f = &t->family[1];
+
+	if (likely(!is_v6))
+		return &rev->rev.client_be[1];
+	return &f->server_words[lb_conn_entry_idx(f, (const uint8_t *)rev)];
 }
 
 static inline struct lb_conn_entry4 *lb_conn_bucket4(const struct lb_conn_family *f,

@@ -2,6 +2,7 @@
  *
  *   IPv4 bucket, 64 bytes:   | key 12 | lb_conn 20 | key 12 | lb_conn 20 |
  *   IPv6 bucket, 128 bytes:  | key 36 | lb_conn 28 | key 36 | lb_conn 28 |
+ *   apart, 8 bytes a bucket: | server word | server word |
  *
  * The two families differ in the compare, the hash and two numbers (struct lb_conn_family);
  * everything else is written once over entry addresses. Look-ups are in conn_find.h.
@@ -54,13 +55,15 @@ size_t lb_conn_table_bytes(uint32_t n_v4, uint32_t n_v6)
 		return 0;
 	return align_up(sizeof(struct lb_conn_table)) +
 	       align_up((size_t)n_buckets_for(n_v4) * SLOTS * sizeof(struct lb_conn_entry4)) +
-	       align_up((size_t)n_buckets_for(n_v6) * SLOTS * sizeof(struct lb_conn_entry6));
+	       align_up((size_t)n_buckets_for(n_v6) * SLOTS * sizeof(struct lb_conn_entry6)) +
+	       align_up((size_t)n_buckets_for(n_v6) * SLOTS * sizeof(uint32_t));
 }
 
 int lb_conn_table_init(void *mem, uint32_t n_v4, uint32_t n_v6, uint64_t seed,
 		       struct lb_conn_table **out)
 {
 	struct lb_conn_table *t = mem;
+	size_t n_slots6 = (size_t)n_buckets_for(n_v6) * SLOTS;
 	uint8_t *base = mem;
 
 	if ((uintptr_t)mem % MEM_ALIGN != 0 || lb_conn_table_bytes(n_v4, n_v6) == 0)
@@ -76,6 +79,7 @@ int lb_conn_table_init(void *mem, uint32_t n_v4, uint32_t n_v6, uint64_t seed,
 	base += align_up((size_t)n_buckets_for(n_v4) * SLOTS * sizeof(struct lb_conn_entry4));
 	t->family[1] = (struct lb_conn_family){
 		.entries = base,
+		.server_words = (uint32_t *)(base + n_slots6 * sizeof(struct lb_conn_entry6)),
 		.n_buckets = n_buckets_for(n_v6),
 		.entry_shift = 6,
 		.key_bytes = offsetof(struct lb_conn_entry6, conn),
@@ -174,6 +178,9 @@ static void move_entry(const struct lb_conn_family *f, uint8_t *from, uint8_t *t
 	uint8_t spilled = conn->spilled;
 
 	memcpy(to, from, (size_t)1 << f->entry_shift);
+	if (f->server_words != NULL && conn->kind % 2 == 0)
+		f->server_words[lb_conn_entry_idx(f, to)] =
+			f->server_words[lb_conn_entry_idx(f, from)];
 	conn->spilled = spilled & 1u;
 	clear_entry(f, from);
 }
@@ -265,6 +272,17 @@ struct lb_conn *lb_conn_insert(struct lb_conn_table *t, const struct lb_key *key
 	conn->kind = (uint8_t)(kind & 7u);
 	f->n_used++;
 	return conn;
+}
+
+void lb_conn_set_server_word(struct lb_conn_table *t, struct lb_conn *rev, bool is_v6,
+			     uint32_t word)
+{
+	const struct lb_conn_family *f = &t->family[is_v6];
+
+	if (is_v6)
+		f->server_words[lb_conn_entry_idx(f, (uint8_t *)rev)] = word;
+	else
+		rev->rev.client_be[1] = word;
 }
 
 void lb_conn_remove(struct lb_conn_table *t, struct lb_conn *conn, bool is_v6)

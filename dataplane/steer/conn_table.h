@@ -5,8 +5,9 @@
  *          moves others exactly when it adds to *n_displaced, lb_conn_tidy whenever it likes; then
  *          every pointer into that family is void
  * Shape    per family an array of two-entry buckets holding full keys inline (IPv4: one 64-byte
- *          line of 2 x 32 bytes; IPv6: 128 bytes of 2 x 64). Each key has two buckets; insertion
- *          prefers the first while it has room, then the second, then displaces others
+ *          line of 2 x 32 bytes; IPv6: 128 bytes of 2 x 64, and 8 more apart). Each key has two
+ *          buckets; insertion prefers the first while it has room, then the second, then displaces
+ *          others
  * Units    keys in network order; `last_tick` in ticks of 2^11 ms since the worker started
  * Threads  owner worker only; control sees it through counters, never directly
  * Memory   caller's zeroed block of lb_conn_table_bytes(); nothing allocated afterwards
@@ -88,6 +89,10 @@ int lb_conn_table_init(void *mem, uint32_t n_v4, uint32_t n_v6, uint64_t seed,
  * entries moved to their other bucket; when it grows, all other pointers are void. */
 struct lb_conn *lb_conn_insert(struct lb_conn_table *t, const struct lb_key *key, uint32_t hash,
 			       enum lb_conn_kind kind, uint64_t *n_displaced);
+
+/* A word of the caller's that goes with a reverse entry, to be set when it has been inserted. */
+void lb_conn_set_server_word(struct lb_conn_table *t, struct lb_conn *rev, bool is_v6,
+			     uint32_t word);
 
 /* Moves nothing: pointers to other entries stay good. */
 void lb_conn_remove(struct lb_conn_table *t, struct lb_conn *conn, bool is_v6);

@@ -44,9 +44,12 @@ static enum lb_conn_kind make_kind(uint32_t n)
 	return n & 1 ? LB_CONN_UDP_REV : LB_CONN_TCP_FWD;
 }
 
-/* The caller's part of an entry tells which key it belongs to. */
-static void stamp(struct lb_conn *conn, uint32_t n)
+/* The caller's part of an entry tells which key it belongs to, and so does the server word of a
+ * reverse one. */
+static void stamp(struct lb_conn_table *t, bool is_v6, struct lb_conn *conn, uint32_t n)
 {
+	if (conn->kind == LB_CONN_UDP_REV)
+		lb_conn_set_server_word(t, conn, is_v6, n * 13 + 1);
 	conn->state = n % 9 & 15u;
 	conn->service_epoch = (uint8_t)(n & 0xff);
 	conn->last_tick = (uint16_t)(n * 3 & 0xffff);
@@ -56,8 +59,11 @@ static void stamp(struct lb_conn *conn, uint32_t n)
 	conn->fwd.nat_port_be = (uint16_t)(n * 11 & 0xffff);
 }
 
-static bool is_stamped(const struct lb_conn *conn, uint32_t n)
+static bool is_stamped(const struct lb_conn_table *t, bool is_v6, const struct lb_conn *conn,
+		       uint32_t n)
 {
+	if (conn->kind == LB_CONN_UDP_REV && *lb_conn_server_word(t, conn, is_v6) != n * 13 + 1)
+		return false;
 	return conn->kind == make_kind(n) && conn->state == n % 9 &&
 	       conn->service_epoch == (n & 0xff) && conn->last_tick == (n * 3 & 0xffff) &&
 	       conn->service == (n * 5 & 0xffff) && conn->client_next_hop == (n * 7 & 0xffff) &&
@@ -72,7 +78,7 @@ static struct lb_conn *insert(struct lb_conn_table *t, bool is_v6, uint32_t n, u
 	if (conn != NULL) {
 		cr_assert_eq(conn->kind, make_kind(n));
 		cr_assert_eq(conn->fwd.real_id | conn->service | conn->last_tick | conn->state, 0);
-		stamp(conn, n);
+		stamp(t, is_v6, conn, n);
 	}
 	return conn;
 }
@@ -100,7 +106,7 @@ static void expect_same(struct lb_conn_table *t, bool is_v6, const struct twin *
 
 		cr_assert_eq(conn != NULL, w->has[n], "key %u", n);
 		if (conn != NULL)
-			cr_assert(is_stamped(conn, n), "key %u", n);
+			cr_assert(is_stamped(t, is_v6, conn, n), "key %u", n);
 	}
 	cr_assert_eq(lb_conn_count(t, is_v6), w->count);
 	for (uint32_t b = 0; b < lb_conn_n_buckets(t, is_v6); b++) {
@@ -198,7 +204,8 @@ Test(conn_table, takes_more_than_87_percent_before_the_first_failure)
 			cr_expect_gt(n, capacity / 100 * 87, "IPv%d", is_v6 ? 6 : 4);
 			cr_expect_eq(lb_conn_count(t, is_v6), n);
 			for (uint32_t i = 0; i < n; i++)
-				cr_assert(is_stamped(lookup(t, is_v6, i), i), "key %u", i);
+				cr_assert(is_stamped(t, is_v6, lookup(t, is_v6, i), i), "key %u",
+					  i);
 			free(t);
 		}
 	}
@@ -223,7 +230,7 @@ Test(conn_table, a_failed_insert_changes_nothing_and_its_candidates_make_room)
 		key = make_key(is_v6, n);
 		cr_assert_eq(lb_conn_candidates(t, is_v6, lb_conn_hash(t, &key), out), 4u);
 		for (int i = 0; i < 4; i++) {
-			cr_assert(is_stamped(out[i], out[i]->fwd.real_id));
+			cr_assert(is_stamped(t, is_v6, out[i], out[i]->fwd.real_id));
 			for (int j = 0; j < i; j++)
 				cr_assert_neq(out[i], out[j]);
 		}
@@ -382,6 +389,7 @@ Test(conn_table, sizes_are_checked)
 	cr_expect_eq(lb_conn_table_init(mem, 0, 5, 0, &t), 0);
 	cr_expect_eq(lb_conn_capacity(t, false), 4u);
 	cr_expect_eq(lb_conn_capacity(t, true), 6u);
-	cr_expect_eq(lb_conn_table_bytes(8, 8) - lb_conn_table_bytes(4, 4), 2 * 64u + 2 * 128u);
+	cr_expect_eq(lb_conn_table_bytes(64, 64) - lb_conn_table_bytes(32, 32),
+		     16 * 64u + 16 * (128u + 8u));
 	free(mem);
 }
