@@ -2,8 +2,9 @@
  *
  * Each row opens its connections through the pipeline, then runs bursts of 32 packets of random
  * flows from a pool of buffers larger than the L2 cache. Beside it, in the same run, stands the
- * floor: the same bursts without the pipeline, and random reads in a block as large as the row's
- * connection table with 16 in flight. Every packet's verdict is checked afterwards. */
+ * floor: the same bursts without the pipeline, random reads in a block as large as the row's
+ * connection table with 16 in flight, and the same packets through a bare loop (bench_bare.h):
+ * parse, connection, MAC addresses, count. Every packet's verdict is checked afterwards. */
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,19 +46,21 @@ static void print_row(const struct bench_row *row, const struct bench_result *r,
 {
 	double ns = r->median / tsc_per_ns, mpps = row->n_workers * 1e3 / ns;
 
-	printf("%-52s %7.1f %7.1f %7.1f %8.1f %7.1f %7.0f %8.1f %8.1f\n", row->name,
+	printf("%-52s %7.1f %7.1f %7.1f %8.1f %7.1f %7.0f %8.1f %8.1f %7.1f %7.1f\n", row->name,
 	       r->min / tsc_per_ns, ns, r->max / tsc_per_ns, r->median, mpps, r->bytes_per_conn,
-	       r->loop / tsc_per_ns, r->reads / tsc_per_ns);
+	       r->loop / tsc_per_ns, r->reads / tsc_per_ns, r->bare_min / tsc_per_ns,
+	       r->bare_median / tsc_per_ns);
 	fflush(stdout);
 	if (json == NULL)
 		return;
 	fprintf(json,
 		"%s\n  {\"row\": \"%s\", \"workers\": %u, \"ns_min\": %.2f, \"ns_median\": %.2f, "
 		"\"ns_max\": %.2f, \"cycles_median\": %.1f, \"mpps\": %.3f, "
-		"\"bytes_per_connection\": %.0f, \"loop_ns\": %.2f, \"read_ns\": %.2f}",
+		"\"bytes_per_connection\": %.0f, \"loop_ns\": %.2f, \"read_ns\": %.2f, "
+		"\"bare_ns_min\": %.2f, \"bare_ns\": %.2f}",
 		ftell(json) > 1 ? "," : "", row->name, row->n_workers, r->min / tsc_per_ns, ns,
 		r->max / tsc_per_ns, r->median, mpps, r->bytes_per_conn, r->loop / tsc_per_ns,
-		r->reads / tsc_per_ns);
+		r->reads / tsc_per_ns, r->bare_min / tsc_per_ns, r->bare_median / tsc_per_ns);
 	fflush(json);
 }
 
@@ -119,8 +122,8 @@ int main(int argc, char **argv)
 	if (!parse(argc, argv, &opt))
 		return usage(stderr, 2);
 	measure_tsc();
-	printf("%-52s %23s %8s %7s %7s %8s %8s\n", "", "ns/packet min med max", "cycles", "Mpps",
-	       "B/conn", "loop ns", "read ns");
+	printf("%-52s %23s %8s %7s %7s %8s %8s %15s\n", "", "ns/packet min med max", "cycles",
+	       "Mpps", "B/conn", "loop ns", "read ns", "bare min med");
 	if (opt.json != NULL)
 		fputs("[", opt.json), fflush(opt.json);
 	for (uint32_t i = 0; i < n; i++) {

@@ -1,5 +1,7 @@
 #include "bench_measure.h"
 
+#include "bench_bare.h"
+
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -13,6 +15,7 @@
 struct lane {
 	const struct bench_row *row;
 	struct bench_world *world;
+	struct bench_bare *bare; /* NULL: the row has no known connections */
 	struct lb_burst burst;
 	pthread_barrier_t *start; /* of every run, all lanes together */
 	pthread_t thread;
@@ -22,6 +25,7 @@ struct lane {
 	double pipeline[BENCH_RUNS_MAX];
 	double loop[BENCH_RUNS_MAX];
 	double reads[BENCH_RUNS_MAX];
+	double bare_loop[BENCH_RUNS_MAX];
 };
 
 static void make_views(struct lane *l, uint32_t burst)
@@ -88,6 +92,20 @@ static uint64_t run_pipeline(struct lane *l)
 	return cycles;
 }
 
+static uint64_t run_bare(struct lane *l)
+{
+	uint64_t from = bench_tsc();
+	uint32_t n_found = bench_bare_run(l->bare, l->world);
+	uint64_t cycles = bench_tsc() - from;
+
+	if (n_found != BENCH_POOL) {
+		fprintf(stderr, "ballast_bench: %s: %u of %u packets were found by the bare loop\n",
+			l->row->name, n_found, BENCH_POOL);
+		exit(1);
+	}
+	return cycles;
+}
+
 static uint64_t run_lookups(struct lane *l)
 {
 	uint64_t from = bench_tsc();
@@ -134,6 +152,10 @@ static void run_once(struct lane *l, uint32_t run, const uint8_t *block)
 	keep += run_reads(l->world, block);
 	l->reads[run] = per_packet(bench_tsc() - from);
 	l->sum += keep;
+	if (l->bare != NULL) {
+		fill(l);
+		l->bare_loop[run] = per_packet(run_bare(l));
+	}
 	fill(l);
 	pthread_barrier_wait(l->start);
 	l->pipeline[run] = per_packet(l->row->work == BENCH_LOOKUP ? run_lookups(l)
@@ -153,6 +175,8 @@ static void *run_lane(void *arg)
 	if (l->row->n_workers > 1)
 		sched_setaffinity(0, sizeof(set), &set);
 	l->world = bench_world_create(&l->row->shape);
+	if (l->row->work == BENCH_IN || l->row->work == BENCH_REPLY)
+		l->bare = bench_bare_create(l->world, l->row->work == BENCH_REPLY);
 	block = bench_alloc(l->world->table_bytes);
 	memset(block, 1, l->world->table_bytes);
 	for (uint32_t run = 0; run < l->n_runs; run++)
@@ -210,5 +234,7 @@ void bench_measure(const struct bench_row *row, uint32_t n_runs, struct bench_re
 	out->max = all[n * n_runs - 1];
 	out->loop = median_of(lanes[0].loop, n_runs);
 	out->reads = median_of(lanes[0].reads, n_runs);
+	out->bare_median = median_of(lanes[0].bare_loop, n_runs);
+	out->bare_min = lanes[0].bare_loop[0];
 	out->bytes_per_conn = bench_bytes_per_conn(lanes[0].world);
 }

@@ -26,6 +26,8 @@ struct bench_result {
 	double max;
 	double loop;           /* median of the same bursts without the pipeline */
 	double reads;          /* ... of random reads, 16 in flight */
+	double bare_min;       /* of the bare loop; 0: the row has no known connections */
+	double bare_median;
 	double bytes_per_conn; /* of the connection table, per open connection; 0: does not apply */
 };
 
