@@ -190,7 +190,7 @@ void lb_conn_track_udp(struct lb_steer *st, struct lb_conn *conn, bool is_v6, bo
 
 	if (lb_conn_is_reply(conn))
 		next = LB_UDP_ANSWERED;
-	else if (conn->state == LB_UDP_NEW && !is_later)
+	else if (conn->state == LB_UDP_NEW && !is_later && !lb_conn_is_one_way(conn))
 		return;
 	if (next != conn->state)
 		lb_conn_set_state(st, conn, is_v6, next);

@@ -265,7 +265,8 @@ bool lb_conn_may_reopen(const struct lb_steer *st, const struct lb_conn *conn);
 enum lb_udp_state {
 	LB_UDP_NEW,
 	LB_UDP_ANSWERED, /* a server answers forged packets too */
-	LB_UDP_HEARD,    /* the client has sent again, after an answer or after a tick */
+	LB_UDP_HEARD,    /* the client has sent again, after a tick or after an answer, which passes
+			  * unseen where connections are one-way */
 };
 
 /* Both entries get the state, and what goes with it is kept right. */

@@ -187,6 +187,25 @@ Test(conn_room, one_datagram_is_a_try_and_a_second_one_a_connection)
 	world_close(&w);
 }
 
+Test(conn_room, where_no_answer_passes_a_second_datagram_is_enough)
+{
+	struct world w;
+	struct frame f;
+
+	world_open(&w, &(struct world_options){.n_connections = 100});
+	world_service(&w, &(struct world_service){.protocol = IPPROTO_UDP,
+						  .first_port = 53,
+						  .n_servers = 4,
+						  .forwarding = LB_FORWARD_DSR});
+	for (uint32_t i = 0; i < 2; i++) {
+		world_udp(&f, "198.51.100.1", 5000, WORLD_VIP, 53);
+		cr_assert_eq(world_send(&w, &f), LB_VERDICT_TX);
+		cr_expect_eq(lb_conn_is_embryonic(w.last.conn), i == 0);
+		cr_expect_eq(w.pl->steer.n_embryonic, 1 - i);
+	}
+	world_close(&w);
+}
+
 Test(conn_room, an_exhausted_nat_source_recovers_and_never_doubles_a_live_tuple)
 {
 	uint32_t n = 0, n_ports = WORLD_NAT_LAST - WORLD_NAT_FIRST + 1;
