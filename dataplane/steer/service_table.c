@@ -1,22 +1,23 @@
 #include "steer/service_table.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "packet/key.h"
-#include "steer/seeded_hash.h"
+#include "steer/service_find.h"
 
 /* What an entry stands for, beside its address and protocol. Blocks of a range have the number of
  * leading port bits that they fix, 0 being all ports; a port listed by itself is looked at before
- * any range, so it is a kind of its own. */
+ * any range, so it is a kind of its own and not among these entries. */
 enum {
 	LEN_RANGE_MAX = 16,
 	LEN_EXACT = 17,
 	LEN_MARK = 18, /* value: set of LEN_* that exist for (address, protocol) */
 };
 
-struct entry {
+struct lb_service_entry {
 	struct lb_addr vip;
 	uint8_t proto; /* of a mark: 0 is any protocol */
 	uint8_t len;
@@ -25,16 +26,8 @@ struct entry {
 	uint32_t count; /* of a mark: entries that it stands for */
 	uint32_t is_used;
 };
-_Static_assert(sizeof(struct entry) == 32, "two entries a line");
-
-struct lb_service_table {
-	struct lb_hash_seed seed;
-	uint32_t n_slots;
-	uint32_t n_used;
-	uint32_t n_max;
-	uint32_t unused[5];
-	struct entry entries[];
-};
+_Static_assert(sizeof(struct lb_service_entry) == 32, "two entries a line");
+_Static_assert(sizeof(struct lb_service_table) % 64 == 0, "buckets and entries begin lines");
 
 static uint32_t slots_for(uint32_t n_entries)
 {
@@ -45,17 +38,20 @@ static uint32_t slots_for(uint32_t n_entries)
 
 size_t lb_service_table_bytes(uint32_t n_entries)
 {
-	return sizeof(struct lb_service_table) +
-	       (size_t)slots_for(n_entries) * sizeof(struct entry);
+	return sizeof(struct lb_service_table) + lb_exact_ports_bytes(n_entries) +
+	       (size_t)slots_for(n_entries) * sizeof(struct lb_service_entry);
 }
 
 int lb_service_table_init(void *mem, uint32_t n_entries, uint64_t seed,
 			  struct lb_service_table **out)
 {
 	struct lb_service_table *t = mem;
+	uint8_t *rest = (uint8_t *)(t + 1);
 
 	if (n_entries == 0)
 		return -EINVAL;
+	lb_exact_ports_init(rest, n_entries, seed, &t->exact);
+	t->entries = (struct lb_service_entry *)(rest + lb_exact_ports_bytes(n_entries));
 	lb_hash_seed_init(&t->seed, seed);
 	t->n_slots = slots_for(n_entries);
 	t->n_max = n_entries;
@@ -63,7 +59,7 @@ int lb_service_table_init(void *mem, uint32_t n_entries, uint64_t seed,
 	return 0;
 }
 
-/* An address as two words: read from a key they stay in registers. */
+/* An address as two words. */
 struct vip {
 	uint64_t upper;
 	uint64_t lower;
@@ -73,28 +69,8 @@ static inline struct vip vip_of(const struct lb_addr *addr)
 {
 	struct vip v;
 
-	memcpy(&v.upper, &addr->word_be[0], sizeof(v.upper));
-	memcpy(&v.lower, &addr->word_be[2], sizeof(v.lower));
+	memcpy(&v, addr, sizeof(v));
 	return v;
-}
-
-/* As the same four words lie in memory. */
-static inline uint64_t pair_of(rte_be32_t first, rte_be32_t second)
-{
-#if RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN
-	return (uint64_t)second << 32 | first;
-#else
-	return (uint64_t)first << 32 | second;
-#endif
-}
-
-static inline struct vip vip_of_key(const struct lb_key *key)
-{
-	const rte_be32_t *word = key->v6.dst_be;
-
-	if (!key->is_v6)
-		return (struct vip){0, pair_of(RTE_BE32(0xffff), key->v4.dst_be)};
-	return (struct vip){pair_of(word[0], word[1]), pair_of(word[2], word[3])};
 }
 
 static inline uint32_t home_of(const struct lb_service_table *t, struct vip vip, uint32_t what)
@@ -117,7 +93,7 @@ static inline uint32_t find_words(const struct lb_service_table *t, struct vip v
 	uint32_t at = home_of(t, vip, what);
 
 	for (;;) {
-		const struct entry *e = &t->entries[at];
+		const struct lb_service_entry *e = &t->entries[at];
 		struct vip of_entry = vip_of(&e->vip);
 
 		if (e->is_used == 0)
@@ -134,10 +110,10 @@ static uint32_t find(const struct lb_service_table *t, const struct lb_addr *vip
 	return find_words(t, vip_of(vip), what);
 }
 
-static inline const struct entry *find_read(const struct lb_service_table *t, struct vip vip,
-					    uint32_t what)
+static inline const struct lb_service_entry *find_read(const struct lb_service_table *t,
+						       struct vip vip, uint32_t what)
 {
-	const struct entry *e = &t->entries[find_words(t, vip, what)];
+	const struct lb_service_entry *e = &t->entries[find_words(t, vip, what)];
 
 	return e->is_used == 0 ? NULL : e;
 }
@@ -147,13 +123,13 @@ static bool is_there(const struct lb_service_table *t, const struct lb_addr *vip
 	return find_read(t, vip_of(vip), what) != NULL;
 }
 
-static struct entry *take(struct lb_service_table *t, const struct lb_addr *vip, uint8_t proto,
-			  uint32_t len, uint32_t port)
+static struct lb_service_entry *take(struct lb_service_table *t, const struct lb_addr *vip,
+				     uint8_t proto, uint32_t len, uint32_t port)
 {
-	struct entry *e = &t->entries[find(t, vip, word_of(proto, len, port))];
+	struct lb_service_entry *e = &t->entries[find(t, vip, word_of(proto, len, port))];
 
 	if (e->is_used == 0) {
-		*e = (struct entry){*vip, proto, (uint8_t)len, (uint16_t)port, 0, 0, 1};
+		*e = (struct lb_service_entry){*vip, proto, (uint8_t)len, (uint16_t)port, 0, 0, 1};
 		t->n_used++;
 	}
 	return e;
@@ -166,7 +142,7 @@ static void erase(struct lb_service_table *t, uint32_t hole)
 
 	t->n_used--;
 	for (;;) {
-		struct entry *e;
+		struct lb_service_entry *e;
 		uint32_t home, from_home, from_hole;
 
 		at = at + 1 == t->n_slots ? 0 : at + 1;
@@ -229,7 +205,7 @@ uint32_t lb_service_table_entries(const struct lb_port_range *ports, size_t n_po
 
 static void mark(struct lb_service_table *t, const struct lb_addr *vip, uint8_t proto, uint32_t len)
 {
-	struct entry *e = take(t, vip, proto, LEN_MARK, 0);
+	struct lb_service_entry *e = take(t, vip, proto, LEN_MARK, 0);
 
 	e->value |= 1u << len;
 	e->count++;
@@ -245,27 +221,84 @@ static void unmark(struct lb_service_table *t, const struct lb_addr *vip, uint8_
 		erase(t, at);
 }
 
+static struct lb_exact_key exact_of(const struct lb_addr *addr, uint8_t proto, uint32_t port)
+{
+	struct vip vip = vip_of(addr);
+
+	return lb_exact_key(vip.upper, vip.lower, proto, rte_cpu_to_be_16((uint16_t)port));
+}
+
+static uint32_t find_exact(const struct lb_service_table *t, const struct lb_exact_key *key)
+{
+	return lb_exact_find(&t->exact, key, lb_exact_hash(&t->exact, key));
+}
+
+static bool is_block_there(const struct lb_service_table *t, const struct lb_addr *vip,
+			   uint8_t proto, const struct block *block)
+{
+	struct lb_exact_key key = exact_of(vip, proto, block->port);
+
+	if (block->len == LEN_EXACT)
+		return find_exact(t, &key) != LB_EXACT_NONE;
+	return is_there(t, vip, word_of(proto, block->len, block->port));
+}
+
+static void put_block(struct lb_service_table *t, const struct lb_addr *vip, uint8_t proto,
+		      const struct block *block, uint32_t slot)
+{
+	struct lb_exact_key key = exact_of(vip, proto, block->port);
+
+	if (block->len != LEN_EXACT) {
+		take(t, vip, proto, block->len, block->port)->value = slot;
+		return;
+	}
+	lb_exact_ports_add(&t->exact, &key, (uint16_t)slot);
+	t->n_used++;
+}
+
+/* False: it is another slot's, or nobody's. */
+static bool drop_block(struct lb_service_table *t, const struct lb_addr *vip, uint8_t proto,
+		       const struct block *block, uint32_t slot)
+{
+	struct lb_exact_key key = exact_of(vip, proto, block->port);
+	uint32_t at;
+
+	if (block->len == LEN_EXACT) {
+		if (find_exact(t, &key) != slot)
+			return false;
+		lb_exact_ports_remove(&t->exact, &key);
+		t->n_used--;
+		return true;
+	}
+	at = find(t, vip, word_of(proto, block->len, block->port));
+	if (t->entries[at].is_used == 0 || t->entries[at].value != slot)
+		return false;
+	erase(t, at);
+	return true;
+}
+
 int lb_service_table_add(struct lb_service_table *t, const struct lb_addr *vip, uint8_t proto,
 			 const struct lb_port_range *ports, size_t n_ports, uint32_t slot)
 {
 	struct block blocks[32];
 
+	assert(slot < LB_SERVICES_MAX);
 	if (t->n_used + lb_service_table_entries(ports, n_ports) > t->n_max)
 		return -ENOSPC;
 	for (size_t i = 0; i < n_ports; i++) {
 		uint32_t n = blocks_of(&ports[i], blocks);
 
 		for (uint32_t j = 0; j < n; j++)
-			if (is_there(t, vip, word_of(proto, blocks[j].len, blocks[j].port)))
+			if (is_block_there(t, vip, proto, &blocks[j]))
 				return -EEXIST;
 	}
 	for (size_t i = 0; i < n_ports; i++) {
 		uint32_t n = blocks_of(&ports[i], blocks);
 
 		for (uint32_t j = 0; j < n; j++) {
-			if (is_there(t, vip, word_of(proto, blocks[j].len, blocks[j].port)))
+			if (is_block_there(t, vip, proto, &blocks[j]))
 				continue; /* the service names this port twice */
-			take(t, vip, proto, blocks[j].len, blocks[j].port)->value = slot;
+			put_block(t, vip, proto, &blocks[j], slot);
 			mark(t, vip, proto, blocks[j].len);
 			mark(t, vip, 0, blocks[j].len);
 		}
@@ -282,26 +315,20 @@ void lb_service_table_remove(struct lb_service_table *t, const struct lb_addr *v
 		uint32_t n = blocks_of(&ports[i], blocks);
 
 		for (uint32_t j = 0; j < n; j++) {
-			uint32_t at = find(t, vip, word_of(proto, blocks[j].len, blocks[j].port));
-
-			if (t->entries[at].is_used == 0 || t->entries[at].value != slot)
+			if (!drop_block(t, vip, proto, &blocks[j], slot))
 				continue;
-			erase(t, at);
 			unmark(t, vip, proto);
 			unmark(t, vip, 0);
 		}
 	}
 }
 
-static inline uint32_t look_up(const struct lb_service_table *t, struct vip vip, uint8_t proto,
-			       rte_be16_t port_be)
+static uint32_t find_range(const struct lb_service_table *t, struct vip vip, uint8_t proto,
+			   rte_be16_t port_be)
 {
 	uint32_t port = rte_be_to_cpu_16(port_be), lens;
-	const struct entry *e = find_read(t, vip, word_of(proto, LEN_EXACT, port));
+	const struct lb_service_entry *e = find_read(t, vip, word_of(proto, LEN_MARK, 0));
 
-	if (e != NULL)
-		return e->value;
-	e = find_read(t, vip, word_of(proto, LEN_MARK, 0));
 	if (e == NULL)
 		return LB_SERVICE_NOT_FOUND;
 	/* Ranges of one address do not overlap, so only "all ports" (length 0) can hide another. */
@@ -318,15 +345,29 @@ static inline uint32_t look_up(const struct lb_service_table *t, struct vip vip,
 	return LB_SERVICE_NOT_FOUND;
 }
 
-uint32_t lb_service_table_lookup(const struct lb_service_table *t, const struct lb_addr *vip,
+uint32_t lb_service_find_range(const struct lb_service_table *t, const struct lb_key *key)
+{
+	struct lb_exact_key exact = lb_service_key(key);
+	struct vip vip = {exact.upper, exact.lower};
+
+	return find_range(t, vip, (uint8_t)lb_key_proto(key), exact.port_be);
+}
+
+uint32_t lb_service_table_lookup(const struct lb_service_table *t, const struct lb_addr *addr,
 				 uint8_t proto, rte_be16_t port_be)
 {
-	return look_up(t, vip_of(vip), proto, port_be);
+	struct vip vip = vip_of(addr);
+	struct lb_exact_key key = lb_exact_key(vip.upper, vip.lower, proto, port_be);
+	uint32_t slot = find_exact(t, &key);
+
+	return likely(slot != LB_EXACT_NONE) ? slot : find_range(t, vip, proto, port_be);
 }
 
 uint32_t lb_service_table_find(const struct lb_service_table *t, const struct lb_key *key)
 {
-	return look_up(t, vip_of_key(key), (uint8_t)lb_key_proto(key), lb_key_dport(key));
+	struct lb_exact_key exact = lb_service_key(key);
+
+	return lb_service_find_hashed(t, key, lb_exact_hash(&t->exact, &exact));
 }
 
 bool lb_service_table_has_vip(const struct lb_service_table *t, const struct lb_addr *vip)

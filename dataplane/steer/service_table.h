@@ -2,16 +2,17 @@
  *
  * Role     exact look-up whose cost does not depend on the number of services: the port itself,
  *          then ranges, then all ports
- * Shape    one open-addressing hash of (address, protocol, port prefix); a port range is held as
- *          its at most 30 aligned power-of-two blocks; one more entry per (address, protocol) says
- *          which block sizes exist there
+ * Shape    ports listed by themselves in buckets of one line (exact_ports.h); all else in one
+ *          open-addressing hash of (address, protocol, port prefix): a port range as its at most 30
+ *          aligned power-of-two blocks, and one more entry per (address, protocol) that says which
+ *          block sizes exist there
  * Units    addresses and ports in network order in keys, ranges in host order
  * Threads  owner worker only
  * Memory   caller's zeroed block; nothing allocated afterwards
  * Limits   entries as given at init; the configuration counts them (lb_service_table_entries in
  *          lb/service.h) and refuses past LB_SERVICE_ENTRIES_MAX
  * Errors   add: -ENOSPC when full, -EEXIST when a block is another slot's; the table is unchanged
- * Source   DESIGN 3.3
+ * Source   DESIGN 3.3; the packet path's half is service_find.h
  * Tests    tests/unit/test_service_table.c (naive twin)
  */
 #ifndef LB_SERVICE_TABLE_H

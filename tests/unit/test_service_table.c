@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "steer/service_table.h"
 
@@ -21,8 +22,9 @@ struct twin {
 static struct lb_service_table *make_table(uint32_t n_entries)
 {
 	struct lb_service_table *t;
-	void *mem = calloc(1, lb_service_table_bytes(n_entries));
+	void *mem = aligned_alloc(64, lb_service_table_bytes(n_entries));
 
+	memset(mem, 0, lb_service_table_bytes(n_entries));
 	cr_assert_eq(lb_service_table_init(mem, n_entries, 42, &t), 0);
 	return t;
 }
@@ -172,6 +174,78 @@ Test(service_table, agrees_with_a_list_under_random_changes)
 
 		cr_expect_not(lb_service_table_has_vip(t, &vip));
 	}
+	free(t);
+}
+
+#define PORTS 24000u
+
+/* The `i`th port of many: eight at each address, of both families and protocols. */
+static void name_port(uint32_t i, struct lb_addr *vip, uint8_t *proto, struct lb_port_range *port)
+{
+	uint32_t host = i / 8;
+
+	*vip = host % 2 == 0
+		       ? lb_addr_from_v4(rte_cpu_to_be_32(0xc0a80000u + host))
+		       : (struct lb_addr){{RTE_BE32(0x20010db8), 0, rte_cpu_to_be_32(host), 1}};
+	*proto = i % 2 == 0 ? IPPROTO_TCP : IPPROTO_UDP;
+	port->first = port->last = (uint16_t)(443 + i % 8 / 2 * 256);
+}
+
+static void check_ports(const struct lb_service_table *t, const bool *is_there, uint32_t from,
+			uint32_t step)
+{
+	for (uint32_t i = from; i < PORTS; i += step) {
+		struct lb_port_range port;
+		struct lb_addr vip;
+		uint8_t proto;
+
+		name_port(i, &vip, &proto, &port);
+		cr_assert_eq(lb_service_table_lookup(t, &vip, proto, rte_cpu_to_be_16(port.first)),
+			     is_there[i] ? i : LB_SERVICE_NOT_FOUND, "port %u", i);
+		cr_assert_eq(lb_service_table_lookup(t, &vip, IPPROTO_SCTP,
+						     rte_cpu_to_be_16(port.first)),
+			     LB_SERVICE_NOT_FOUND);
+	}
+}
+
+static void change_ports(struct lb_service_table *t, bool *is_there, uint32_t i)
+{
+	struct lb_port_range port;
+	struct lb_addr vip;
+	uint8_t proto;
+
+	name_port(i, &vip, &proto, &port);
+	if (is_there[i])
+		lb_service_table_remove(t, &vip, proto, &port, 1, i);
+	else
+		cr_assert_eq(lb_service_table_add(t, &vip, proto, &port, 1, i), 0, "port %u", i);
+	is_there[i] = !is_there[i];
+}
+
+/* Enough that buckets overflow, split and are taken back, whatever the seed. */
+Test(service_table, finds_each_of_many_ports_while_they_come_and_go)
+{
+	static bool is_there[PORTS];
+	struct lb_service_table *t = make_table(3 * PORTS);
+	unsigned int seed = (unsigned int)(uintptr_t)t ^ 78u;
+
+	srand(seed);
+	cr_log_info("seed %u", seed);
+	for (uint32_t i = 0; i < PORTS; i++) {
+		change_ports(t, is_there, i);
+		if (i % 1000 == 0)
+			check_ports(t, is_there, (uint32_t)rand() % 7, 7);
+	}
+	check_ports(t, is_there, 0, 1);
+	for (uint32_t round = 0; round < 12; round++) {
+		for (uint32_t i = 0; i < PORTS / 4; i++)
+			change_ports(t, is_there, (uint32_t)rand() % PORTS);
+		check_ports(t, is_there, (uint32_t)rand() % 7, 7);
+	}
+	for (uint32_t i = 0; i < PORTS; i++)
+		if (is_there[i])
+			change_ports(t, is_there, i);
+	check_ports(t, is_there, 0, 1);
 	free(t);
 }
 
