@@ -1,9 +1,11 @@
 /* ballastctl - shows and changes a running ballastd. */
 #include "ballastctl_change.h"
 #include "ballastctl_client.h"
+#include "ballastctl_completion.h"
 #include "ballastctl_decap.h"
 #include "ballastctl_explain.h"
 #include "ballastctl_options.h"
+#include "ballastctl_records.h"
 #include "ballastctl_show.h"
 #include "ballastctl_trace.h"
 
@@ -24,6 +26,8 @@ static bool wants_color(void)
 
 static int run(const struct lb_ctl_view *view)
 {
+	if (view->options->names != NULL)
+		return lb_ctl_put_names(view, view->options->names);
 	switch (view->options->command) {
 	case LB_CTL_APPLY:
 		return lb_ctl_apply(view);
@@ -33,6 +37,8 @@ static int run(const struct lb_ctl_view *view)
 		return lb_ctl_set_admin_state(view, "drain");
 	case LB_CTL_DISABLE:
 		return lb_ctl_set_admin_state(view, "disabled");
+	case LB_CTL_CLEAR_PERSISTENCE:
+		return lb_ctl_clear_persistence(view);
 	case LB_CTL_EXPLAIN:
 		return lb_ctl_explain(view);
 	case LB_CTL_TRACE:

@@ -1,28 +1,10 @@
 #include "ballastctl_explain.h"
 
 #include "ballastctl_json.h"
+#include "ballastctl_pages.h"
 #include "ballastctl_text.h"
 
-#include <ctype.h>
 #include <string.h>
-
-#define QUERY_MAX 1024
-
-/* Appends name=value; what has a meaning in a query is escaped. False: it does not fit. */
-static bool add(char query[QUERY_MAX], const char *name, const char *value)
-{
-	size_t n = strlen(query);
-
-	if (value == NULL)
-		return true;
-	n += (size_t)snprintf(query + n, QUERY_MAX - n, "%s%s=", n > 0 ? "&" : "", name);
-	for (; *value != '\0' && n + 4 < QUERY_MAX; value++)
-		n += (size_t)snprintf(
-			query + n, QUERY_MAX - n,
-			isalnum((unsigned char)*value) || strchr(".:-_", *value) ? "%c" : "%%%02X",
-			(unsigned char)*value);
-	return *value == '\0';
-}
 
 static void put_steps(const struct lb_ctl_view *view, const cJSON *answer)
 {
@@ -72,15 +54,18 @@ static int put_servers(const struct lb_ctl_view *view, const cJSON *list)
 int lb_ctl_explain(const struct lb_ctl_view *view)
 {
 	const struct lb_ctl_options *o = view->options;
-	char query[QUERY_MAX] = "";
+	char query[LB_CTL_QUERY_MAX] = "";
 	const struct lb_ctl_request request = {.method = "GET", .path = "explain", .query = query};
 	struct lb_ctl_answer answer;
 	const cJSON *servers;
 	int rc;
 
-	if (!add(query, "protocol", o->argument) || !add(query, "source", o->source) ||
-	    !add(query, "destination", o->destination) || !add(query, "tcp_flags", o->tcp_flags) ||
-	    !add(query, "bytes", o->bytes) || !add(query, "interface", o->interface)) {
+	if (!lb_ctl_query_add(query, "protocol", o->argument) ||
+	    !lb_ctl_query_add(query, "source", o->source) ||
+	    !lb_ctl_query_add(query, "destination", o->destination) ||
+	    !lb_ctl_query_add(query, "tcp_flags", o->tcp_flags) ||
+	    !lb_ctl_query_add(query, "bytes", o->bytes) ||
+	    !lb_ctl_query_add(query, "interface", o->interface)) {
 		fputs("ballastctl: explain: the question is too long\n", stderr);
 		return LB_CTL_USAGE;
 	}

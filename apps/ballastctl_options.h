@@ -19,33 +19,37 @@
 #define LB_CTL_TIMEOUT_MAX_S 3600
 
 enum lb_ctl_command {
+	LB_CTL_SHOW_STATUS,
 	LB_CTL_SHOW_SERVICES,
 	LB_CTL_SHOW_SERVERS,
+	LB_CTL_SHOW_CONNECTIONS,
+	LB_CTL_SHOW_PERSISTENCE,
+	LB_CTL_SHOW_PROMISES,
+	LB_CTL_SHOW_COUNTERS,
 	LB_CTL_SHOW_WORKERS,
 	LB_CTL_SHOW_INTERFACES,
-	LB_CTL_SHOW_COUNTERS,
-	LB_CTL_SHOW_CONNECTIONS,
-	LB_CTL_SHOW_STATUS,
-	LB_CTL_SHOW_PROMISES,
 	LB_CTL_SHOW_STATS,
 	LB_CTL_SHOW_CONFIG,
 	LB_CTL_APPLY,
 	LB_CTL_ENABLE,
 	LB_CTL_DRAIN,
 	LB_CTL_DISABLE,
+	LB_CTL_CLEAR_PERSISTENCE,
 	LB_CTL_EXPLAIN,
 	LB_CTL_TRACE,
 	LB_CTL_COMMAND_N,
 };
 
-/* As they were written; NULL: not said. */
-struct lb_ctl_trace_options {
+/* Which packets, connections or records, as it was written; NULL: not said. */
+struct lb_ctl_filter {
 	const char *protocol;
 	const char *source;
 	const char *source_port;
 	const char *destination;
 	const char *destination_port;
 	const char *service;
+	const char *group;
+	const char *server;
 	const char *count;
 	const char *seconds;
 	bool only_drops;
@@ -66,9 +70,9 @@ struct lb_ctl_options {
 	const char *tcp_flags; /* explain; NULL: not said */
 	const char *bytes;
 	const char *interface;
-	struct lb_ctl_trace_options trace;
-	bool has_trace_option;
-	bool is_done;         /* --help or --version was answered */
+	struct lb_ctl_filter filter;
+	const char *names; /* no command: print names of this kind; NULL: not said */
+	bool is_done;      /* --help, --version or --completion was answered */
 };
 
 int lb_ctl_options_parse(int argc, char **argv, struct lb_ctl_options *out);

@@ -1,6 +1,7 @@
 #include "ballastctl_show.h"
 
 #include "ballastctl_json.h"
+#include "ballastctl_records.h"
 #include "ballastctl_text.h"
 
 #include <stdlib.h>
@@ -164,6 +165,8 @@ int lb_ctl_show(const struct lb_ctl_view *view)
 		return show_counters(view);
 	case LB_CTL_SHOW_CONNECTIONS:
 		return lb_ctl_show_connections(view);
+	case LB_CTL_SHOW_PERSISTENCE:
+		return lb_ctl_show_persistence(view);
 	case LB_CTL_SHOW_STATUS:
 		return show_both(view, lb_ctl_show_status);
 	case LB_CTL_SHOW_PROMISES:

@@ -32,7 +32,7 @@ static void add_string(cJSON *body, const char *key, const char *value)
 
 static char *make_body(const struct lb_ctl_options *o)
 {
-	const struct lb_ctl_trace_options *t = &o->trace;
+	const struct lb_ctl_filter *t = &o->filter;
 	cJSON *body = cJSON_CreateObject();
 	char *text;
 
@@ -62,7 +62,7 @@ static void put_frame(const struct lb_ctl_view *view, const cJSON *p, const char
 	fprintf(view->out, "  %-8s %llu bytes, ", name,
 		(unsigned long long)lb_ctl_json_u64(p, bytes_key));
 	lb_ctl_put_text(view->out, lb_ctl_json_str(p, iface_key));
-	for (size_t i = 0; view->options->trace.has_frames && i < n; i++) {
+	for (size_t i = 0; view->options->filter.has_frames && i < n; i++) {
 		if (i % HEX_COLUMNS == 0)
 			fprintf(view->out, "\n    %04zx ", i);
 		fprintf(view->out, " %.2s", hex + 2 * i);

@@ -41,6 +41,28 @@ const char *lb_names_real(const struct lb_names *n, uint32_t slot, uint32_t real
 	return at == LB_CFG_NONE ? "?" : n->cfg->pools[n->cfg->services[i].pool].reals[at].name;
 }
 
+const char *lb_names_group(const struct lb_names *n, uint32_t group_id)
+{
+	const char *name = lb_reconcile_group_name(n->reconcile, group_id);
+
+	return name == NULL ? "?" : name;
+}
+
+const char *lb_names_group_real(const struct lb_names *n, uint32_t group_id,
+				const struct lb_addr *addr)
+{
+	for (uint32_t i = 0; i < n->cfg->n_services; i++) {
+		const struct lb_cfg_pool *pool = &n->cfg->pools[n->cfg->services[i].pool];
+
+		if (lb_reconcile_service_group(n->reconcile, i) != group_id)
+			continue;
+		for (uint32_t k = 0; k < pool->n_reals; k++)
+			if (lb_addr_equal(&pool->reals[k].address, addr))
+				return pool->reals[k].name;
+	}
+	return "?";
+}
+
 const char *lb_names_iface(const struct lb_names *n, uint32_t iface)
 {
 	return iface < n->cfg->node.n_interfaces ? n->cfg->node.interfaces[iface].name : "?";

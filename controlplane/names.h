@@ -26,6 +26,11 @@ uint32_t lb_names_real_idx(const struct lb_names *n, uint32_t service_idx, uint3
 
 const char *lb_names_service(const struct lb_names *n, uint32_t slot);
 const char *lb_names_real(const struct lb_names *n, uint32_t slot, uint32_t real_id);
+/* The group of that id; what it is called. */
+const char *lb_names_group(const struct lb_names *n, uint32_t group_id);
+/* The real server at this address in a service of the group; a look-up walks the services. */
+const char *lb_names_group_real(const struct lb_names *n, uint32_t group_id,
+				const struct lb_addr *addr);
 const char *lb_names_iface(const struct lb_names *n, uint32_t iface);
 
 /* "192.0.2.10:80", "[2001:db8::10]:80" */

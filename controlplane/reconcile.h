@@ -169,6 +169,19 @@ uint32_t lb_reconcile_member_real(const struct lb_reconcile *r, uint32_t pool_id
 bool lb_reconcile_member_address(const struct lb_reconcile *r, uint32_t member_id,
 				 struct lb_addr *out);
 
+/* The id of the group with this name; 0: there is none. */
+uint32_t lb_reconcile_group_id(const struct lb_reconcile *r, const char *name);
+
+/* NULL: no group has this id. */
+const char *lb_reconcile_group_name(const struct lb_reconcile *r, uint32_t group_id);
+
+/* The group that a service is in; 0: none. */
+uint32_t lb_reconcile_service_group(const struct lb_reconcile *r, uint32_t service_idx);
+
+/* The member that this machine is in the group; false: it is none. */
+bool lb_reconcile_group_member(const struct lb_reconcile *r, uint32_t group_id,
+			       const struct lb_addr *machine, uint32_t *member_id);
+
 /* Number of probes and of those without a verdict yet, for /readyz. */
 void lb_reconcile_probe_counts(const struct lb_reconcile *r, uint32_t *n, uint32_t *n_checking);
 

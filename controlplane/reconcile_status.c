@@ -100,6 +100,41 @@ bool lb_reconcile_member_address(const struct lb_reconcile *r, uint32_t member_i
 	return true;
 }
 
+uint32_t lb_reconcile_group_id(const struct lb_reconcile *r, const char *name)
+{
+	struct lb_name_key key = lb_name_key(name);
+	uint32_t id = lb_ids_find(r->reg.of[LB_ID_GROUP], &key);
+
+	return id == LB_IDS_NONE ? 0 : id;
+}
+
+const char *lb_reconcile_group_name(const struct lb_reconcile *r, uint32_t group_id)
+{
+	const struct lb_name_key *key;
+
+	if (!lb_ids_is_used(r->reg.of[LB_ID_GROUP], group_id))
+		return NULL;
+	key = lb_ids_key(r->reg.of[LB_ID_GROUP], group_id);
+	return key->name;
+}
+
+uint32_t lb_reconcile_service_group(const struct lb_reconcile *r, uint32_t service_idx)
+{
+	return r->wanted.services[service_idx].group_id;
+}
+
+bool lb_reconcile_group_member(const struct lb_reconcile *r, uint32_t group_id,
+			       const struct lb_addr *machine, uint32_t *member_id)
+{
+	struct lb_target_key key = {.scope = LB_SCOPE_GROUP | group_id};
+
+	key.machine = lb_ids_find(r->reg.of[LB_ID_MACHINE], machine);
+	if (group_id == 0 || key.machine == LB_IDS_NONE)
+		return false;
+	*member_id = lb_ids_find(r->reg.of[LB_ID_TARGET], &key);
+	return *member_id != LB_IDS_NONE;
+}
+
 static void machine_reason(const struct lb_reconcile *r, uint32_t machine,
 			   struct lb_real_status *out)
 {

@@ -26,6 +26,7 @@
 #include "steer/fragment_table.h"
 #include "steer/next_hop.h"
 #include "steer/persist_table.h"
+#include "steer/record_listing.h"
 #include "steer/rss_map.h"
 
 struct lb_pipeline;
@@ -102,6 +103,12 @@ bool lb_pipeline_list(const struct lb_pipeline *pl, struct lb_conn_listing *l, u
 		      struct lb_listing_record out[2], uint32_t *n);
 struct lb_listing_end lb_pipeline_list_end(const struct lb_pipeline *pl,
 					   const struct lb_conn_listing *l);
+
+/* The same for persistence records, place by place; a page that clears removes them. */
+bool lb_pipeline_records(const struct lb_pipeline *pl, struct lb_record_listing *l, uint64_t now_ms,
+			 struct lb_records_record *out, bool *is_told);
+struct lb_records_end lb_pipeline_records_end(const struct lb_pipeline *pl,
+					      const struct lb_record_listing *l);
 
 /* For --explain: called after each pass for each packet that the pass worked on, when set. The
  * packet path pays one predictable branch per pass. */

@@ -93,6 +93,18 @@ struct lb_listing_end lb_pipeline_list_end(const struct lb_pipeline *pl,
 	return lb_conn_listing_end(l, &pl->steer);
 }
 
+bool lb_pipeline_records(const struct lb_pipeline *pl, struct lb_record_listing *l, uint64_t now_ms,
+			 struct lb_records_record *out, bool *is_told)
+{
+	return lb_record_listing_next(l, &pl->steer, now_ms, out, is_told);
+}
+
+struct lb_records_end lb_pipeline_records_end(const struct lb_pipeline *pl,
+					      const struct lb_record_listing *l)
+{
+	return lb_record_listing_end(l, &pl->steer);
+}
+
 void lb_pipeline_observe(struct lb_pipeline *pl, lb_pipeline_observer on_pass, void *ctx)
 {
 	pl->on_pass = on_pass;

@@ -2,6 +2,7 @@
 
 #include "api_explain.h"
 #include "api_listing.h"
+#include "api_records.h"
 #include "api_trace.h"
 #include "api_write.h"
 #include "config/document_edit.h"
@@ -210,6 +211,9 @@ static void handle_read(struct lb_api *api, struct lb_http_exchange *x, enum lb_
 	case LB_ROUTE_CONNECTIONS:
 		lb_api_listing(api->ctl, x);
 		break;
+	case LB_ROUTE_PERSISTENCE:
+		lb_api_records(api->ctl, x);
+		break;
 	case LB_ROUTE_EXPLAIN:
 		lb_api_explain(api->ctl, x);
 		break;
@@ -276,6 +280,8 @@ static void on_request(void *ctx, struct lb_http_exchange *x)
 		handle_read(api, x, route->id, resource);
 	else if (route->id == LB_ROUTE_TRACE)
 		lb_api_trace(api->ctl, x);
+	else if (route->id == LB_ROUTE_PERSISTENCE)
+		lb_api_records(api->ctl, x);
 	else
 		lb_api_write(api->ctl, x, resource);
 }

@@ -19,6 +19,7 @@ static const struct lb_api_route routes[] = {
 	{LB_ROUTE_WORKERS, "/api/v1/workers", READ},
 	{LB_ROUTE_EXPLAIN, "/api/v1/explain", READ},
 	{LB_ROUTE_CONNECTIONS, "/api/v1/connections", READ},
+	{LB_ROUTE_PERSISTENCE, "/api/v1/persistence", READ | BIT(LB_HTTP_DELETE)},
 	{LB_ROUTE_TRACE, "/api/v1/trace", BIT(LB_HTTP_POST)},
 	{LB_ROUTE_MACHINES, "/api/v1/real-servers", READ},
 	{LB_ROUTE_MACHINE, "/api/v1/real-servers/*", READ | BIT(LB_HTTP_PATCH)},

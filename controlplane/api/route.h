@@ -28,6 +28,7 @@ enum lb_route_id {
 	LB_ROUTE_EXPLAIN,
 	LB_ROUTE_TRACE,
 	LB_ROUTE_CONNECTIONS,
+	LB_ROUTE_PERSISTENCE,
 	LB_ROUTE_DOCUMENT, /* a list or an object of the document (config/document_edit.h) */
 	LB_ROUTE_N,
 };

@@ -85,6 +85,42 @@ static bool go_on_with_page(struct lb_reporter *r)
 	return true;
 }
 
+static void start_records(struct lb_reporter *r, const struct lb_query *query)
+{
+	struct lb_report report = {.records = {.place = query->records.place}};
+
+	if (query->records.worker != r->worker || r->is_at_records) {
+		tell_last(r, query, &report);
+		return;
+	}
+	r->is_at_records = true;
+	r->records_query = *query;
+	lb_record_listing_start(&r->records, &query->records);
+}
+
+/* False: nothing could be done. */
+static bool go_on_with_records(struct lb_reporter *r)
+{
+	struct lb_report report = {
+		.type = LB_QUERY_RECORDS, .id = r->records_query.id, .worker = r->worker};
+	bool is_told;
+
+	for (uint32_t i = 0; i < LB_RECORDS_STEP; i++) {
+		if (!has_room(r, 1))
+			return i != 0;
+		if (!lb_pipeline_records(r->pipeline, &r->records, *r->now_ms, &report.record,
+					 &is_told)) {
+			report.records = lb_pipeline_records_end(r->pipeline, &r->records);
+			r->is_at_records = false;
+			tell_last(r, &r->records_query, &report);
+			break;
+		}
+		if (is_told)
+			(void)lb_byte_ring_put(r->ring, report.type, &report, sizeof(report));
+	}
+	return true;
+}
+
 void lb_reporter_init(struct lb_reporter *r, const uint64_t *now_ms)
 {
 	r->now_ms = now_ms;
@@ -94,8 +130,11 @@ void lb_reporter_init(struct lb_reporter *r, const uint64_t *now_ms)
 
 bool lb_reporter_keep_house(struct lb_reporter *r)
 {
+	bool has_worked;
+
 	lb_tracer_rest(&r->tracer);
-	return r->is_listing && go_on_with_page(r);
+	has_worked = r->is_listing && go_on_with_page(r);
+	return (r->is_at_records && go_on_with_records(r)) || has_worked;
 }
 
 void lb_reporter_take(struct lb_reporter *r, const struct lb_query *query)
@@ -112,6 +151,9 @@ void lb_reporter_take(struct lb_reporter *r, const struct lb_query *query)
 		break;
 	case LB_QUERY_LISTING:
 		start_page(r, query);
+		return;
+	case LB_QUERY_RECORDS:
+		start_records(r, query);
 		return;
 	case LB_QUERY_N:
 		break;

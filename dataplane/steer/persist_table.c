@@ -486,6 +486,28 @@ bool lb_persist_entry(const struct lb_persist_table *t, uint64_t slot, uint32_t 
 	return lb_persist_key(t, *group_id, client) == key;
 }
 
+/* Like giving way to another client, with nobody in the place: whoever looks the client up from now
+ * on finds nothing. A refresh meanwhile moves the expiry, so it is tried again. */
+bool lb_persist_remove(struct lb_persist_table *t, uint64_t slot, const struct lb_addr *client,
+		       uint16_t group_id, uint32_t member_id)
+{
+	union record *r = &t->records[slot];
+
+	for (uint32_t round = 0; round < ROUNDS_MAX; round++) {
+		union record expected = {.key = __atomic_load_n(&r->key, __ATOMIC_SEQ_CST)};
+		union record none = {.key = 0};
+
+		expected.value = __atomic_load_n(&r->value, __ATOMIC_SEQ_CST);
+		if (expected.key != lb_persist_key(t, group_id, client) ||
+		    expected.value >> MEMBER_SHIFT != member_id)
+			return false;
+		if (__atomic_compare_exchange_n(&r->whole, &expected.whole, none.whole, false,
+						__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			return true;
+	}
+	return false;
+}
+
 uint64_t lb_persist_count(const struct lb_persist_table *t, uint32_t now_s)
 {
 	uint64_t n = 0;

@@ -79,10 +79,15 @@ void lb_persist_refresh(struct lb_persist_table *t, uint64_t key, uint32_t membe
  * worker, when it hears of it. */
 void lb_persist_set_generation(struct lb_persist_table *t, uint32_t member_id, uint32_t generation);
 
-/* For control, listing: places 0..slots-1; true and the outputs for a place with a live record. */
+/* For listing: places 0..slots-1; true and the outputs for a place with a live record. */
 uint64_t lb_persist_slots(const struct lb_persist_table *t);
 bool lb_persist_entry(const struct lb_persist_table *t, uint64_t slot, uint32_t now_s,
 		      struct lb_addr *client, uint16_t *group_id, struct lb_record *out);
+
+/* Removes the record at this place if it still is this client's and says `member_id`, whatever its
+ * expiry has moved to. False: it was not, or it changed while it was tried. */
+bool lb_persist_remove(struct lb_persist_table *t, uint64_t slot, const struct lb_addr *client,
+		       uint16_t group_id, uint32_t member_id);
 
 /* Live records now; walks the whole table, control only. */
 uint64_t lb_persist_count(const struct lb_persist_table *t, uint32_t now_s);

@@ -16,6 +16,7 @@
 
 #include "lb/explain.h"
 #include "lb/listing.h"
+#include "lb/records.h"
 #include "lb/trace.h"
 
 #define LB_QUERIES_MAX 16u
@@ -24,6 +25,7 @@ enum lb_query_type {
 	LB_QUERY_EXPLAIN,
 	LB_QUERY_TRACE, /* the last report comes at once, the packets follow */
 	LB_QUERY_LISTING,
+	LB_QUERY_RECORDS,
 	LB_QUERY_N,
 };
 
@@ -34,6 +36,7 @@ struct lb_query {
 		struct lb_question question;
 		struct lb_trace_filter filter;
 		struct lb_listing_query listing;
+		struct lb_records_query records;
 	};
 };
 
@@ -47,6 +50,8 @@ struct lb_report {
 		struct lb_trace_record trace; /* not in the last report */
 		struct lb_listing_record conn; /* not in the last report */
 		struct lb_listing_end page;    /* in the last report of the query's worker */
+		struct lb_records_record record; /* not in the last report */
+		struct lb_records_end records;   /* in the last report of the query's worker */
 	};
 };
 

@@ -172,6 +172,21 @@ static uint32_t crowd_machine(uint32_t n)
 	return 5000 + n;
 }
 
+/* What a page that clears does: one place, whoever is there by now. */
+static void clear_place(const struct worker *w, struct test_random *r, uint32_t now_s)
+{
+	uint32_t slot = test_random_below(r, (uint32_t)lb_persist_slots(w->s->t));
+	struct lb_record rec;
+	struct lb_addr client;
+	uint16_t group;
+
+	if (!lb_persist_entry(w->s->t, slot, now_s, &client, &group, &rec))
+		return;
+	if (rec.member_id != crowd_machine(rte_be_to_cpu_32(client.word_be[3]) & 0xffff))
+		fail("a listed record of another client", client.word_be[3], rec.member_id, 0);
+	lb_persist_remove(w->s->t, slot, &client, group, rec.member_id);
+}
+
 /* Far more clients than places, lives of a few seconds, clocks a second apart: places change hands
  * all the time while others read and refresh them. */
 static void *crowd(void *arg)
@@ -185,6 +200,8 @@ static void *crowd(void *arg)
 		uint64_t key = lb_persist_key(w->s->t, 1, &client);
 		struct lb_record rec;
 
+		if (i % 16 == 0)
+			clear_place(w, &r, now_s);
 		if (lb_persist_lookup(w->s->t, key, now_s, &rec)) {
 			if (rec.member_id != crowd_machine(n) || rec.generation != n % 64)
 				fail("another client's machine", n, rec.member_id, rec.generation);

@@ -16,6 +16,7 @@ bin/ballast_replay
 bin/ballastctl
 lib/systemd/system/ballastd.service
 sbin/ballastd
+share/bash-completion/completions/ballastctl
 share/doc/ballast/README.md
 share/doc/ballast/configuration.md
 share/doc/ballast/counters.md
@@ -32,9 +33,11 @@ share/doc/ballast/packet-walk.md
 share/doc/ballast/performance.md
 share/doc/ballast/promises.md
 share/doc/ballast/scaling.md
+share/fish/vendor_completions.d/ballastctl.fish
 share/man/man1/ballast_replay.1
 share/man/man1/ballastctl.1
 share/man/man8/ballastd.8
+share/zsh/site-functions/_ballastctl
 '''.split()
 
 

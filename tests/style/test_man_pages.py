@@ -10,14 +10,14 @@ import subprocess
 import sys
 
 OPTION = re.compile(r'(?<![\w-])(--[a-z][a-z-]*|-[a-z])(?![\w-])')
-COMMAND = re.compile(r'^  ((?:show )?[a-z]+)(?: [A-Z]+)? {2,}\S', re.MULTILINE)
+COMMAND = re.compile(r'^  ((?:(?:show|clear) )?[a-z]+)(?: [A-Z]+)? {2,}\S', re.MULTILINE)
 
 
 def of_page(text):
     """In mdoc, `.Fl -config , Fl o` stands for --config and -o; examples are left out."""
     text = re.sub(r'^\.Bd .*?^\.Ed$', '', text, flags=re.DOTALL | re.MULTILINE)
     options = {'-' + word for word in re.findall(r'\bFl (-?[a-z][a-z-]*)', text)}
-    return options, set(re.findall(r'^\.It Cm ((?:show )?[a-z]+)', text, re.MULTILINE))
+    return options, set(re.findall(r'^\.It Cm ((?:(?:show|clear) )?[a-z]+)', text, re.MULTILINE))
 
 
 def complaints(page, program):

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """explain and trace beside real clients: what explain says of a connection before it is opened, while
-it is open and of its client's next one is what happens; a trace shows the packets of one curl."""
+it is open and of its client's next one is what happens; a trace shows the packets of one curl. The
+client's persistence record is listed, and cleared while a connection goes on."""
 import contextlib
 import json
 import threading
@@ -53,14 +54,17 @@ class Talk:
                               '--local-port', str(port), f'http://{end(self.vip, PORT)}/')
         return f'{out.strip()}-ipv{self.family}'
 
-    def connections(self):
-        """All of the client's, by all pages."""
+    def pages(self, path, key):
         found, cursor = [], ''
         while cursor is not None:
-            page = self.ballast.get(f'connections?client={self.address}&limit=1000{cursor}')
-            found += page['connections']
+            page = self.ballast.get(f'{path}&limit=1000{cursor}')
+            found += page[key]
             cursor = f"&cursor={page['cursor']}" if 'cursor' in page else None
         return found
+
+    def connections(self):
+        """All of the client's, by all pages."""
+        return self.pages(f'connections?client={self.address}', 'connections')
 
     def open(self):
         """A connection that stays, and its port."""
@@ -138,6 +142,28 @@ def check_trace(talk, checks, what):
                  b'GET / '.hex() in packets[2]['frame_out'], packets[2]['bytes_out'])
 
 
+def check_records(talk, checks, what):
+    keeper, port = talk.open()
+    with keeper:
+        told = talk.explain(40001)
+        name = told['real_server']['name']
+        query = f'persistence?client={talk.address}&persistence_group=all'
+        listed = talk.pages(query, 'records')
+        checks.equal(f'{what}: the client has one record',
+                     [(r['client'], r['persistence_group'], r['real_server']) for r in listed],
+                     [(talk.address, 'all', name)])
+        checks.equal(f'{what}: it is listed by its server',
+                     [talk.pages(f'{query}&real_server={by}', 'records') != []
+                      for by in (name, listed[0]['address'], '192.0.2.200')], [True, True, False])
+        _, _, body = talk.ballast.rest('DELETE', f'/api/v1/{query}')
+        checks.equal(f'{what}: it is cleared', body, {'cleared': 1})
+        checks.equal(f'{what}: it is listed no more', talk.pages(query, 'records'), [])
+        checks.equal(f'{what}: its connection stays',
+                     talk.explain(port, tcp_flags='ack')['connection']['found'], 'live')
+        checks.equal(f'{what}: the next connection chooses anew',
+                     talk.explain(40001)['choice']['record'], 'written')
+
+
 def check_program(talk, checks):
     """The same for a person."""
     program = [f'{suite.BUILD}/apps/ballastctl', '--socket', talk.ballast.socket]
@@ -148,6 +174,12 @@ def check_program(talk, checks):
     out = talk.ballast.host.run(*program, '-o', 'json', 'trace', '--source', talk.address,
                                 '--protocol', 'udp', '--for', '1')
     checks.equal('ballastctl trace of nothing', json.loads(out)['packets'], [])
+    talk.curl(40011)
+    out = talk.ballast.host.run(*program, 'show', 'persistence', '--source', talk.address)
+    checks.equal('ballastctl show persistence has one line for the client',
+                 [line.split()[:2] for line in out.splitlines()[1:]], [[talk.address, 'all']])
+    out = talk.ballast.host.run(*program, 'clear', 'persistence', '--source', talk.address)
+    checks.equal('ballastctl clear persistence', out.split()[0], '1')
 
 
 def run(lab, checks):
@@ -164,6 +196,7 @@ def run(lab, checks):
         check_new(talk, checks, what)
         check_live(talk, checks, what)
         check_trace(talk, checks, what)
+        check_records(talk, checks, what)
     check_program(Talk(ballast, client, 4), checks)
     checks.law('the run', ballast.stop())
 

@@ -67,6 +67,11 @@ CONNECTIONS = {'connections': [
     dict(protocol='udp', client='[2001:db8::7]:5', virtual_ip='[2001:db8::10]:53',
          virtual_service='dns', real_server='?', forwarding='dsr', source='[2001:db8::7]:5',
          idle_s=0.0, timeout_s=30.0, worker=1)]}
+RECORDS = {'records': [
+    dict(client='198.51.100.7', persistence_group='outlook', real_server='cas1',
+         address='192.0.2.11', expires_in_s=7199),
+    dict(client='2001:db8::', persistence_group='service:web', real_server='?', address='?',
+         expires_in_s=1)]}
 DRY_PATH, PUT_PATH = list(NORMAL)[3:5]
 PACKET = ['tcp', '198.51.100.7:40000', '192.0.2.10:80']
 ASKED = 'GET explain?protocol=tcp&source=198.51.100.7:40000&destination=192.0.2.10:80'
@@ -102,17 +107,41 @@ CASES = {
                           'GET connections?limit=98&cursor=0-512': answer(CONNECTIONS)}, None),
     'show-connections-filter': (['show', 'connections', '--count', '3', '--service', 'web',
                                  '--source', '198.51.100.0/24', '-o', 'json'],
-                                {'GET connections?limit=3&virtual_service=web&client='
-                                 '198.51.100.0/24': answer(dict(CONNECTIONS, cursor='0-7')),
-                                 'GET connections?limit=2&virtual_service=web&client='
-                                 '198.51.100.0/24&cursor=0-7': answer(CONNECTIONS)}, None),
+                                {'GET connections?virtual_service=web&client='
+                                 '198.51.100.0%2F24&limit=3': answer(dict(CONNECTIONS, cursor='0-7')),
+                                 'GET connections?virtual_service=web&client='
+                                 '198.51.100.0%2F24&limit=2&cursor=0-7': answer(CONNECTIONS)},
+                                None),
+    'show-connections-drops': (['show', 'connections', '--drops'], {}, None),
     'show-connections-none': (['show', 'connections'],
                               {'GET connections?limit=100': answer({'connections': []})}, None),
     'show-connections-count': (['show', 'connections', '--count', '0'], {}, None),
     'show-connections-refused': (['show', 'connections', '--service', 'nix'],
-                                 {'GET connections?limit=100&virtual_service=nix':
+                                 {'GET connections?virtual_service=nix&limit=100':
                                   problem(400, 'the query is not understood',
                                           [('virtual_service', 'must name one')])}, None),
+    'show-persistence': (['show', 'persistence', '--count', '3'],
+                         {'GET persistence?limit=3': answer(dict(RECORDS, cursor='512')),
+                          'GET persistence?limit=1&cursor=512': answer(RECORDS)}, None),
+    'show-persistence-filter': (['show', 'persistence', '--group', 'outlook', '--source',
+                                 '2001:db8::/32', '--server', 'cas1', '--service', 'mapi',
+                                 '-o', 'json'],
+                                {'GET persistence?virtual_service=mapi&persistence_group=outlook&'
+                                 'client=2001:db8::%2F32&real_server=cas1&limit=100':
+                                 answer(RECORDS)}, None),
+    'show-persistence-none': (['show', 'persistence'],
+                              {'GET persistence?limit=100': answer({'records': []})}, None),
+    'clear-persistence': (['clear', 'persistence', '--source', '198.51.100.7'],
+                          {'DELETE persistence?client=198.51.100.7': answer({'cleared': 2})}, None),
+    'clear-persistence-json': (['clear', 'persistence', '--server', 'cas1', '-o', 'json'],
+                               {'DELETE persistence?real_server=cas1': answer({'cleared': 0})},
+                               None),
+    'clear-persistence-all': (['clear', 'persistence'], {}, None),
+    'clear-what': (['clear', 'connections'], {}, None),
+    'names': (['--names', 'servers'], {'GET real-servers': answer(
+        [{'name': 'cas1'}, {'name': '$(reboot)'}, {'name': 'cas2.example'}])}, None),
+    'names-what': (['--names', 'clients'], {}, None),
+    'completion-what': (['--completion', 'csh'], {}, None),
     'explain-too-few': (['explain', 'tcp', '198.51.100.7:40000'], {}, None),
     'explain-too-many': (['explain', *PACKET, 'x'], {}, None),
     'explain-too-long': (['explain', 'tcp', '[' * 400, '1.2.3.4:5'], {}, None),
@@ -236,7 +265,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
         self.close_connection = int(headers.get('Content-Length', len(body))) != len(body)
 
-    do_GET = do_PUT = do_PATCH = do_POST = handle_any
+    do_GET = do_PUT = do_PATCH = do_POST = do_DELETE = handle_any
 
 
 class Daemon(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):

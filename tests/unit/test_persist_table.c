@@ -226,6 +226,41 @@ Test(persist_table, listing_names_client_group_and_record)
 	free(t);
 }
 
+Test(persist_table, a_removed_record_is_gone_and_no_other)
+{
+	enum { N = 64 };
+	struct lb_persist_table *t = make_table(N * 4, 3);
+	uint32_t n_removed = 0;
+
+	for (uint32_t n = 0; n < N; n++)
+		cr_assert_eq(put(t, n, n, 100, 200), LB_PERSIST_WRITTEN);
+	for (uint64_t slot = 0; slot < lb_persist_slots(t); slot++) {
+		struct lb_addr client;
+		struct lb_record rec;
+		uint16_t group;
+
+		if (!lb_persist_entry(t, slot, 100, &client, &group, &rec))
+			continue;
+		cr_expect_not(lb_persist_remove(t, slot, &client, group, rec.member_id + 1));
+		cr_expect_not(lb_persist_remove(t, slot, &client, GROUP + 1, rec.member_id));
+		cr_expect(has(t, rec.member_id, 100, rec.member_id));
+		if (rec.member_id % 3 != 0)
+			continue;
+		/* a refresh in between does not save it */
+		lb_persist_refresh(t, make_key(t, rec.member_id), rec.member_id, 100, 300);
+		cr_expect(lb_persist_remove(t, slot, &client, group, rec.member_id));
+		cr_expect_not(lb_persist_remove(t, slot, &client, group, rec.member_id));
+		n_removed++;
+	}
+	cr_expect_eq(n_removed, N / 3 + 1);
+	for (uint32_t n = 0; n < N; n++)
+		cr_expect_eq(has(t, n, 100, n), n % 3 != 0);
+	for (uint32_t n = 0; n < N; n += 3)
+		cr_expect_eq(put(t, n, 500, 100, 200), LB_PERSIST_WRITTEN);
+	cr_expect_eq(lb_persist_count(t, 100), N);
+	free(t);
+}
+
 /* The naive twin: one record for each client of a small universe. */
 struct twin {
 	struct lb_record rec[256];
