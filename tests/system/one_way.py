@@ -15,18 +15,19 @@ GUE_PORT = 6080
 TOOL = f'{suite.BUILD}/apps/ballastctl'
 
 
-def on_net(last):
+def on_net(last, net=None):
     """The addresses of a host, both families."""
-    return [f'{NETWORK[family]}{last}/{BITS[family]}' for family in NETWORK]
+    return [f'{prefix}{last}/{BITS[family]}' for family, prefix in (net or NETWORK).items()]
 
 
 class Server:
     """An nginx and a UDP echo that know their server's name. This kernel has no tunnel devices:
     tunnels are opened by ballastctl."""
 
-    def __init__(self, lab, name, last, bridge='br0'):
-        self.address = {family: f'{NETWORK[family]}{last}' for family in NETWORK}
-        self.host = lab.host(name, *on_net(last), bridge=bridge)
+    def __init__(self, lab, name, last, bridge='br0', net=None):
+        net = net or NETWORK
+        self.address = {family: f'{net[family]}{last}' for family in net}
+        self.host = lab.host(name, *on_net(last, net), bridge=bridge)
         self.host.run('sysctl', '-qw', 'net.ipv4.conf.all.arp_ignore=1',
                       'net.ipv4.conf.all.arp_announce=2')
         self.nginx, self.echoes = None, []

@@ -88,6 +88,7 @@ class Chain:
         self.r3 = self.host(lab, f'{p}r3', behind, 3, arm)
         self.r3.attach(f'{p}f', 'eth2', [net.on(far, 1)])
         self.r4 = self.host(lab, f'{p}r4', servers, 1, f'{p}s')
+        self.r4_address = f'{far}2'
         self.r4.attach(f'{p}f', 'eth2', [net.on(far, 2)])
         self.server = self.host(lab, f'{p}s', servers, FAR_SERVER, f'{p}s')
         for host in (self.r1, self.r2, self.r3, self.r4, ballast):
@@ -178,6 +179,19 @@ def check_errors(chain, checks):
                          (kind, sender), (TIME_EXCEEDED[prober.family], address))
 
 
+def check_unreachable(chain, checks):
+    """The last router does not reach the server by UDP; probes are TCP and go on."""
+    net = chain.net
+    rule = (f'-{net.family[-1]}', 'rule'), ('ipproto', 'udp', 'to', chain.server_address,
+                                            'unreachable')
+    chain.r4.run('ip', *rule[0], 'add', *rule[1])
+    with contextlib.closing(Prober(chain, ECHO_PORT)) as prober:
+        errno, _, sender = prober.error(10)
+        checks.equal(f'{net.name()}: the client learns which router does not reach the server',
+                     (os.strerror(errno), sender), ('Network is unreachable', chain.r4_address))
+    chain.r4.run('ip', *rule[0], 'delete', *rule[1])
+
+
 def set_link(routers, mtu):
     for router in routers:
         router.run('ip', 'link', 'set', 'eth2', 'mtu', str(mtu))
@@ -216,10 +230,12 @@ def run(lab, checks):
             wait_for('the server is up', lambda: chain.ballast.get(
                 'real-servers/server')['status'] == 'up')
             check_errors(chain, checks)
+            check_unreachable(chain, checks)
             check_path_mtu(chain, transfers, checks)
             checks.check(f'{chain.net.name()}: Ballast has translated errors',
-                         chain.ballast.counters()['icmp_translated'] >= 4)
+                         chain.ballast.counters()['icmp_translated'] >= 5)
             checks.law(chain.net.name(), chain.ballast.stop())
 
 
-suite.main(run)
+if __name__ == '__main__':
+    suite.main(run)
