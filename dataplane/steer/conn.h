@@ -201,12 +201,12 @@ struct lb_conn *lb_conn_peer(const struct lb_steer *st, const struct lb_conn *co
 
 static inline bool lb_conn_is_reply(const struct lb_conn *conn)
 {
-	return conn->kind % 2 == 0; /* of an entry that is in use */
+	return (conn->kind & LB_CONN_REPLY_BIT) != 0;
 }
 
 static inline bool lb_conn_is_tcp(const struct lb_conn *conn)
 {
-	return lb_conn_proto_class(conn->kind) == 1;
+	return (conn->kind & LB_CONN_PROTO_BITS) == LB_CONN_TCP_FWD;
 }
 
 /* The server of the entry, by its id and the life in which the connection knows it. A reverse entry

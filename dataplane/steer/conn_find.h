@@ -13,8 +13,8 @@
 #ifndef LB_CONN_FIND_H
 #define LB_CONN_FIND_H
 
-#include <emmintrin.h>
 #include <netinet/in.h>
+#include <smmintrin.h>
 
 #include <rte_branch_prediction.h>
 #include <rte_prefetch.h>
@@ -48,6 +48,8 @@ _Static_assert(offsetof(struct lb_conn_entry6, conn) == 36, "key first");
 _Static_assert(offsetof(struct lb_key4, ports_be) == 8, "an entry's key is the packet key's head");
 _Static_assert(offsetof(struct lb_key6, ports_be) == 32, "an entry's key is the packet key's head");
 _Static_assert(sizeof(struct lb_key4) == 16, "one vector to compare");
+_Static_assert((IPPROTO_TCP & LB_CONN_PROTO_BITS) == LB_CONN_TCP_FWD, "told by these bits");
+_Static_assert((IPPROTO_UDP & LB_CONN_PROTO_BITS) == LB_CONN_UDP_FWD, "told by these bits");
 _Static_assert(sizeof(struct lb_key6) == 40, "no holes");
 
 struct lb_conn_family {
@@ -63,32 +65,15 @@ struct lb_conn_family {
 };
 
 struct lb_conn_table {
-	struct lb_hash_seed seed;
+	struct lb_hash32_seed seed;
 	struct lb_conn_family family[2];
 };
 
-static inline uint64_t lb_conn_word(uint32_t upper, uint32_t lower)
-{
-	return (uint64_t)upper << 32 | lower;
-}
-
-/* The words are joined in registers: parsing has just stored them one by one, and a load of 64 bits
- * across two stores of 32 would have to wait for both to reach the cache. */
 static inline uint32_t lb_conn_hash(const struct lb_conn_table *t, const struct lb_key *key)
 {
-	uint64_t words[5];
-
-	if (unlikely(key->is_v6)) {
-		words[0] = lb_conn_word(key->v6.src_be[0], key->v6.src_be[1]);
-		words[1] = lb_conn_word(key->v6.src_be[2], key->v6.src_be[3]);
-		words[2] = lb_conn_word(key->v6.dst_be[0], key->v6.dst_be[1]);
-		words[3] = lb_conn_word(key->v6.dst_be[2], key->v6.dst_be[3]);
-		words[4] = lb_conn_word(key->v6.ports_be, key->v6.proto);
-		return (uint32_t)lb_hash_words(&t->seed, words, 5);
-	}
-	words[0] = lb_conn_word(key->v4.src_be, key->v4.dst_be);
-	words[1] = lb_conn_word(key->v4.ports_be, key->v4.proto);
-	return (uint32_t)lb_hash_words(&t->seed, words, 2);
+	if (unlikely(key->is_v6))
+		return lb_hash32_words(&t->seed, (const uint32_t *)&key->v6, 10);
+	return lb_hash32_words(&t->seed, (const uint32_t *)&key->v4, 4);
 }
 
 static inline uint32_t lb_conn_first_bucket(const struct lb_conn_family *f, uint32_t hash)
@@ -147,37 +132,25 @@ static inline void lb_conn_prefetch(const struct lb_conn_table *t, const struct 
 	}
 }
 
-/* 1: TCP, 2: UDP, 0: free. Both kinds of a protocol stand side by side. */
-static inline uint32_t lb_conn_proto_class(uint32_t kind)
+/* The last word is the protocol in a packet's key and begins with the kind in an entry: the bits
+ * that both have in common are compared, the others are not key. */
+static inline bool lb_conn_is_key4(const struct lb_conn_entry4 *e, __m128i key)
 {
-	return (kind + 1) >> 1;
+	const __m128i is_key = _mm_setr_epi32(-1, -1, -1, LB_CONN_PROTO_BITS);
+
+	return _mm_testz_si128(_mm_xor_si128(_mm_load_si128((const __m128i *)e), key), is_key) != 0;
 }
 
-static inline uint32_t lb_conn_class_of(uint32_t proto)
-{
-	return proto == IPPROTO_TCP ? 1 : 2;
-}
-
-/* The fourth word of an IPv4 entry is not key: its lanes are left out of the comparison. */
-static inline bool lb_conn_is_key4(const struct lb_conn_entry4 *e, __m128i key, uint32_t class)
-{
-	__m128i words = _mm_load_si128((const __m128i *)e);
-
-	return (_mm_movemask_epi8(_mm_cmpeq_epi32(words, key)) & 0xfff) == 0xfff &&
-	       lb_conn_proto_class(e->conn.kind) == class;
-}
-
-static inline bool lb_conn_is_key6(const struct lb_conn_entry6 *e, const struct lb_key6 *key,
-				   uint32_t class)
+static inline bool lb_conn_is_key6(const struct lb_conn_entry6 *e, const struct lb_key6 *key)
 {
 	const __m128i *words = (const __m128i *)e;
 	__m128i src = _mm_loadu_si128((const __m128i *)key->src_be);
 	__m128i dst = _mm_loadu_si128((const __m128i *)key->dst_be);
-	__m128i same = _mm_and_si128(_mm_cmpeq_epi32(_mm_load_si128(words), src),
-				     _mm_cmpeq_epi32(_mm_load_si128(words + 1), dst));
+	__m128i differs = _mm_or_si128(_mm_xor_si128(_mm_load_si128(words), src),
+				       _mm_xor_si128(_mm_load_si128(words + 1), dst));
 
-	return _mm_movemask_epi8(same) == 0xffff && e->key[8] == key->ports_be &&
-	       lb_conn_proto_class(e->conn.kind) == class;
+	return _mm_testz_si128(differs, differs) != 0 && e->key[8] == key->ports_be &&
+	       ((e->conn.kind ^ key->proto) & LB_CONN_PROTO_BITS) == 0;
 }
 
 static inline struct lb_conn *lb_conn_find4(const struct lb_conn_family *f, uint32_t bucket,
@@ -185,22 +158,20 @@ static inline struct lb_conn *lb_conn_find4(const struct lb_conn_family *f, uint
 {
 	struct lb_conn_entry4 *e = lb_conn_bucket4(f, bucket);
 	__m128i words = _mm_loadu_si128((const __m128i *)key);
-	uint32_t class = lb_conn_class_of(key->proto);
 
-	if (lb_conn_is_key4(&e[0], words, class))
+	if (lb_conn_is_key4(&e[0], words))
 		return &e[0].conn;
-	return lb_conn_is_key4(&e[1], words, class) ? &e[1].conn : NULL;
+	return lb_conn_is_key4(&e[1], words) ? &e[1].conn : NULL;
 }
 
 static inline struct lb_conn *lb_conn_find6(const struct lb_conn_family *f, uint32_t bucket,
 					    const struct lb_key6 *key)
 {
 	struct lb_conn_entry6 *e = lb_conn_bucket6(f, bucket);
-	uint32_t class = lb_conn_class_of(key->proto);
 
-	if (lb_conn_is_key6(&e[0], key, class))
+	if (lb_conn_is_key6(&e[0], key))
 		return &e[0].conn;
-	return lb_conn_is_key6(&e[1], key, class) ? &e[1].conn : NULL;
+	return lb_conn_is_key6(&e[1], key) ? &e[1].conn : NULL;
 }
 
 static inline struct lb_conn *lb_conn_find_in(const struct lb_conn_family *f, uint32_t bucket,

@@ -68,7 +68,7 @@ int lb_conn_table_init(void *mem, uint32_t n_v4, uint32_t n_v6, uint64_t seed,
 
 	if ((uintptr_t)mem % MEM_ALIGN != 0 || lb_conn_table_bytes(n_v4, n_v6) == 0)
 		return -EINVAL;
-	lb_hash_seed_init(&t->seed, seed);
+	lb_hash32_seed_init(&t->seed, seed);
 	base += align_up(sizeof(*t));
 	t->family[0] = (struct lb_conn_family){
 		.entries = base,
@@ -127,7 +127,7 @@ static uint32_t kind_proto(uint32_t kind)
 {
 	if (kind == LB_CONN_FREE)
 		return 0;
-	return lb_conn_proto_class(kind) == 1 ? IPPROTO_TCP : IPPROTO_UDP;
+	return (kind & LB_CONN_PROTO_BITS) == LB_CONN_TCP_FWD ? IPPROTO_TCP : IPPROTO_UDP;
 }
 
 void lb_conn_key(const struct lb_conn *conn, bool is_v6, struct lb_key *out)
@@ -178,7 +178,7 @@ static void move_entry(const struct lb_conn_family *f, uint8_t *from, uint8_t *t
 	uint8_t spilled = conn->spilled;
 
 	memcpy(to, from, (size_t)1 << f->entry_shift);
-	if (f->server_words != NULL && conn->kind % 2 == 0)
+	if (f->server_words != NULL && (conn->kind & LB_CONN_REPLY_BIT) != 0)
 		f->server_words[lb_conn_entry_idx(f, to)] =
 			f->server_words[lb_conn_entry_idx(f, from)];
 	conn->spilled = spilled & 1u;

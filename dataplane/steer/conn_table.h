@@ -36,12 +36,16 @@ static inline uint16_t lb_tick(uint64_t now_ms)
 	return (uint16_t)(now_ms >> LB_TICK_SHIFT_MS);
 }
 
+/* The lowest bits are those of the protocol's number, so that they are compared with the key. */
+#define LB_CONN_PROTO_BITS 3u
+#define LB_CONN_REPLY_BIT 4u
+
 enum lb_conn_kind {
 	LB_CONN_FREE,
-	LB_CONN_TCP_FWD, /* client to VIP */
-	LB_CONN_TCP_REV, /* server to NAT source (fullnat) or to client (nat) */
-	LB_CONN_UDP_FWD,
-	LB_CONN_UDP_REV,
+	LB_CONN_UDP_FWD = 1, /* client to VIP */
+	LB_CONN_TCP_FWD = 2,
+	LB_CONN_UDP_REV = 5, /* server to NAT source (fullnat) or to client (nat) */
+	LB_CONN_TCP_REV = 6,
 };
 
 /* The part of an entry behind its key, the same for both families, so that the passes have one

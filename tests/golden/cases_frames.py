@@ -11,8 +11,8 @@ from statement import Case
 C_TAG, S_TAG, OLD_TAG = 0x8100, 0x88a8, 0x9100
 BROADCAST = 'ff:ff:ff:ff:ff:ff'
 # Under --seed 1, read from a run, as HASHES.
-SYN_HASHES = {(4, 83): HASHES[4, 'tcp', 83], (6, 83): HASHES[6, 'tcp', 83], (4, 84): 16257,
-              (6, 84): 139652}
+SYN_HASHES = {(4, 83): HASHES[4, 'tcp', 83], (6, 83): HASHES[6, 'tcp', 83], (4, 84): 304088,
+              (6, 84): 279642}
 CLIENT_NET = {4: '203.0.113.', 6: '2001:db8:7::'}
 
 

@@ -305,7 +305,7 @@ Test(conn_table, families_and_protocols_do_not_meet)
 	free(t);
 }
 
-/* All but one word equal: each word of the key has to count. */
+/* All but one word equal: each word of the key has to count, and each of the two protocols. */
 Test(conn_table, every_word_of_the_key_is_compared)
 {
 	for (int is_v6 = 0; is_v6 <= 1; is_v6++) {
@@ -313,7 +313,8 @@ Test(conn_table, every_word_of_the_key_is_compared)
 		struct lb_key key = make_key(is_v6, 8);
 		uint32_t hash = lb_conn_hash(t, &key);
 		uint64_t moved = 0;
-		uint32_t n_words = is_v6 ? 10 : 4;
+		uint32_t n_words = is_v6 ? 9 : 3; /* and the protocol */
+		struct lb_key udp = key;
 
 		cr_assert_neq(lb_conn_insert(t, &key, hash, LB_CONN_TCP_FWD, &moved), NULL);
 		cr_assert_neq(lb_conn_lookup(t, &key, hash), NULL);
@@ -330,6 +331,9 @@ Test(conn_table, every_word_of_the_key_is_compared)
 					      is_v6 ? 6 : 4, word, bit);
 			}
 		}
+		*(is_v6 ? &udp.v6.proto : &udp.v4.proto) = IPPROTO_UDP;
+		cr_expect_eq(lb_conn_lookup(t, &udp, hash), NULL);
+		cr_expect_neq(lb_conn_hash(t, &udp), hash);
 		free(t);
 	}
 }

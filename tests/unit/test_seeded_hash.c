@@ -61,32 +61,90 @@ static uint64_t regular_word(int shape, uint64_t i)
 	}
 }
 
+/* The same for 32-bit words, in limbs of 16 bits. */
+static uint32_t naive_hash32(const struct lb_hash32_seed *s, const uint32_t *words, uint32_t n)
+{
+	uint32_t acc[4];
+
+	for (uint32_t limb = 0; limb < 4; limb++)
+		acc[limb] = (uint16_t)(s->k[0] >> (16 * limb));
+	for (uint32_t w = 0; w < n; w++) {
+		for (uint32_t i = 0; i < 4; i++) {
+			for (uint32_t j = 0; j < 2 && i + j < 4; j++) {
+				uint32_t k = (uint16_t)(s->k[w + 1] >> (16 * i));
+				uint32_t part = k * (uint16_t)(words[w] >> (16 * j));
+
+				for (uint32_t limb = i + j; limb < 4; limb++) {
+					part += acc[limb];
+					acc[limb] = (uint16_t)part;
+					part >>= 16;
+				}
+			}
+		}
+	}
+	return lb_hash32_mix(acc[3] << 16 | acc[2]);
+}
+
+Test(seeded_hash, of_32_bit_words_agrees_with_the_sum_on_paper)
+{
+	struct test_random r = {test_seed("of_32_bit_words_agrees_with_the_sum_on_paper")};
+	struct lb_hash32_seed s;
+
+	lb_hash32_seed_init(&s, test_random(&r));
+	for (int i = 0; i < 10000; i++) {
+		uint32_t words[LB_HASH32_WORDS_MAX];
+		uint32_t n = 1 + test_random_below(&r, LB_HASH32_WORDS_MAX);
+
+		for (uint32_t w = 0; w < n; w++)
+			words[w] = i % 3 == 0 ? UINT32_MAX - (uint32_t)i
+					      : (uint32_t)test_random(&r);
+		cr_assert_eq(lb_hash32_words(&s, words, n), naive_hash32(&s, words, n), "step %d",
+			     i);
+	}
+}
+
+enum { BUCKETS = 4096, KEYS = 65536 };
+
+/* How far the buckets are from equal; 4095 degrees of freedom: mean 4095, standard deviation 90. */
+static double chi2_of(const uint32_t count[BUCKETS])
+{
+	double chi2 = 0;
+
+	for (int b = 0; b < BUCKETS; b++) {
+		double off = count[b] - (double)KEYS / BUCKETS;
+
+		chi2 += off * off * BUCKETS / KEYS;
+	}
+	return chi2;
+}
+
 Test(seeded_hash, regular_keys_fill_buckets_like_random_ones)
 {
-	enum { BUCKETS = 4096, KEYS = 65536 };
-	static uint32_t count[BUCKETS];
+	static uint32_t count[BUCKETS], count32[BUCKETS];
 
 	for (uint64_t seed = 1; seed <= 4; seed++) {
 		struct lb_hash_seed s;
+		struct lb_hash32_seed s32;
 
 		lb_hash_seed_init(&s, seed);
+		lb_hash32_seed_init(&s32, seed);
 		for (int shape = 0; shape < 5; shape++) {
-			double chi2 = 0;
-
 			memset(count, 0, sizeof(count));
+			memset(count32, 0, sizeof(count32));
 			for (uint64_t i = 0; i < KEYS; i++) {
 				uint64_t words[2] = {regular_word(shape, i), 6};
+				uint32_t words32[3] = {(uint32_t)words[0],
+						       (uint32_t)(words[0] >> 32), 6};
 				uint32_t hash = (uint32_t)lb_hash_words(&s, words, 2);
 
 				count[lb_hash_reduce(hash, BUCKETS)]++;
+				hash = lb_hash32_words(&s32, words32, 3);
+				count32[lb_hash_reduce(hash, BUCKETS)]++;
 			}
-			for (int b = 0; b < BUCKETS; b++) {
-				double off = count[b] - (double)KEYS / BUCKETS;
-
-				chi2 += off * off * BUCKETS / KEYS;
-			}
-			/* 4095 degrees of freedom: mean 4095, standard deviation 90 */
-			cr_expect_lt(chi2, 4095 + 6 * 90.0, "seed %d shape %d", (int)seed, shape);
+			cr_expect_lt(chi2_of(count), 4095 + 6 * 90.0, "seed %d shape %d", (int)seed,
+				     shape);
+			cr_expect_lt(chi2_of(count32), 4095 + 6 * 90.0, "seed %d shape %d, 32 bits",
+				     (int)seed, shape);
 		}
 	}
 }
