@@ -15,6 +15,7 @@
 struct kernel_iface {
 	char name[LB_NAME_MAX];
 	uint32_t port; /* index of the first interface of the same device */
+	uint32_t tags;
 	bool is_af_xdp;
 	bool is_attached;
 	struct lb_punt *punt; /* NULL: off */
@@ -148,6 +149,7 @@ static int open_iface(struct lb_kernel_path *kp, uint32_t i, const struct lb_cfg
 
 	snprintf(iface->name, sizeof(iface->name), "%s", cfg->name);
 	iface->port = cfg->port;
+	iface->tags = cfg->tags;
 	iface->is_af_xdp = strncmp(cfg->device, DEVICE_AF_XDP, strlen(DEVICE_AF_XDP)) == 0;
 	/* The first interface of a device stands for it. */
 	if (!iface->is_af_xdp || cfg->port != i)
@@ -221,7 +223,6 @@ int lb_kernel_path_open(const struct lb_kernel_path_params *params, struct lb_ke
 static int add_twin(struct lb_kernel_path *kp, uint32_t i, struct lb_cfg_interface *cfg,
 		    struct lb_error *err)
 {
-	struct lb_cfg_interface bare = *cfg;
 	struct kernel_iface *iface = &kp->iface[i];
 	char where[LB_ERROR_WHERE_MAX];
 	int rc;
@@ -232,12 +233,7 @@ static int add_twin(struct lb_kernel_path *kp, uint32_t i, struct lb_cfg_interfa
 		lb_error_set(&iface->off, 0, "", "`twin` is none");
 		return 0;
 	}
-	/* What is in a VLAN has its addresses on a VLAN device of the twin. */
-	if (cfg->tags != 0) {
-		bare.n_addresses = 0;
-		bare.gateway = bare.gateway_ipv6 = (struct lb_addr){{0}};
-	}
-	rc = lb_twins_add(kp->twins, i, &bare, &iface->off);
+	rc = lb_twins_add(kp->twins, i, cfg, &iface->off);
 	if (rc == 0)
 		return 0;
 	cfg->twin[0] = '\0';
@@ -477,6 +473,16 @@ void lb_kernel_path_resolve(struct lb_kernel_path *kp, uint32_t next_hop)
 	lb_netlink_resolve(kp->netlink, next_hop);
 }
 
+uint32_t lb_kernel_path_wire(const struct lb_kernel_path *kp, uint32_t iface, uint32_t *tags)
+{
+	bool has_twin = lb_twins_of(kp->twins, iface) != NULL;
+	struct lb_link link;
+
+	*tags = has_twin ? 0 : kp->iface[iface].tags;
+	lb_netlink_link(kp->netlink, has_twin ? iface : kp->iface[iface].port, &link);
+	return link.ifindex;
+}
+
 void lb_kernel_path_link(const struct lb_kernel_path *kp, uint32_t iface, struct lb_link *out)
 {
 	lb_netlink_link(kp->netlink, iface, out);
@@ -497,8 +503,9 @@ static void report_way(const struct lb_kernel_path *kp, uint32_t i, struct lb_te
 		lb_text_fmt(out, "  to the kernel %s: by %s\n", iface->name,
 			    lb_punt_name(iface->punt));
 	else if (twin != NULL)
-		lb_text_fmt(out, "  to the kernel %s: by its twin, network device %s\n",
-			    iface->name, lb_twin_name(twin));
+		lb_text_fmt(out, "  to the kernel %s: by its twin, network device %s%s\n",
+			    iface->name, lb_twin_name(twin),
+			    iface->tags != 0 ? ", without the tags" : "");
 	else
 		lb_text_fmt(out, "  to the kernel %s: off because %s\n", iface->name,
 			    iface->off.what);
@@ -527,7 +534,7 @@ void lb_kernel_path_report(const struct lb_kernel_path *kp, struct lb_text *out)
 		if (kp->iface[i].is_attached)
 			lb_text_fmt(out, "  steering %s: %s\n", kp->iface[i].name,
 				    lb_steering_describe(kp->steering, i, text, sizeof(text)));
-		if (kp->iface[i].port == i)
+		if (kp->iface[i].port == i || lb_twins_of(kp->twins, i) != NULL)
 			report_way(kp, i, out);
 		else
 			report_vlan(kp, i, out);

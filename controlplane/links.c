@@ -35,8 +35,12 @@ void lb_links_init(struct lb_links *l, const struct lb_cfg_node *node)
 	memset(l, 0, sizeof(*l));
 	l->n = node->n_interfaces;
 	for (uint32_t i = 0; i < l->n; i++) {
-		name_of(&node->interfaces[node->interfaces[i].port], l->bases[i].netdev);
-		l->tags[i] = node->interfaces[i].tags;
+		const struct lb_cfg_interface *cfg = &node->interfaces[i];
+		bool has_twin = cfg->twin[0] != '\0';
+
+		name_of(has_twin ? cfg : &node->interfaces[cfg->port], l->bases[i].netdev);
+		/* A twin has the frames without their tags. */
+		l->tags[i] = has_twin ? 0 : cfg->tags;
 		if (l->tags[i] == 0)
 			memcpy(l->now[i].netdev, l->bases[i].netdev, LB_NETDEV_MAX);
 	}

@@ -39,7 +39,8 @@ struct lb_links {
 	uint32_t n_vlans;
 };
 
-/* Netdevs by name: "af_xdp:IFNAME", or the twin; an interface without either has none. */
+/* Netdevs by name: "af_xdp:IFNAME", or the interface's twin, or that of its device; an interface
+ * without any has none. */
 void lb_links_init(struct lb_links *l, const struct lb_cfg_node *node);
 
 void lb_links_begin(struct lb_links *l);

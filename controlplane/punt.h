@@ -20,7 +20,7 @@
 
 #include "lb/error.h"
 
-#define LB_PUNT_FRAME_MAX 9216u
+#define LB_PUNT_FRAME_MAX 9728u /* of the largest MTU, with two VLAN tags */
 
 struct lb_punt;
 

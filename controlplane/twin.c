@@ -16,9 +16,6 @@
 
 #include "rtnl.h"
 
-/* Behind every default route that the system's own tools make (0, 100, 1024). */
-#define GATEWAY_METRIC 4096u
-
 struct lb_twin {
 	int fd;
 	uint32_t ifindex;
@@ -171,7 +168,7 @@ static int add_address(const struct lb_twin *twin, struct lb_rtnl *nl, const str
 }
 
 static int add_gateway(const struct lb_twin *twin, struct lb_rtnl *nl,
-		       const struct lb_addr *gateway)
+		       const struct lb_addr *gateway, uint32_t metric)
 {
 	char buf[LB_RTNL_REQUEST_MAX];
 	struct nlmsghdr *msg;
@@ -189,7 +186,7 @@ static int add_gateway(const struct lb_twin *twin, struct lb_rtnl *nl,
 	rt->rtm_type = RTN_UNICAST;
 	lb_rtnl_put_addr(msg, RTA_GATEWAY, gateway);
 	mnl_attr_put_u32(msg, RTA_OIF, twin->ifindex);
-	mnl_attr_put_u32(msg, RTA_PRIORITY, GATEWAY_METRIC);
+	mnl_attr_put_u32(msg, RTA_PRIORITY, metric);
 	return lb_rtnl_request(nl, msg, NULL, NULL);
 }
 
@@ -204,7 +201,7 @@ static void refused(const struct lb_twin *twin, const struct lb_addr *addr, int 
 }
 
 int lb_twin_configure(const struct lb_twin *twin, const struct lb_cfg_interface *cfg,
-		      struct lb_error *err)
+		      uint32_t metric, struct lb_error *err)
 {
 	struct lb_rtnl *nl;
 	int first = 0, rc = lb_rtnl_open(&nl);
@@ -214,8 +211,9 @@ int lb_twin_configure(const struct lb_twin *twin, const struct lb_cfg_interface 
 	for (uint32_t i = 0; i < cfg->n_addresses; i++)
 		refused(twin, &cfg->addresses[i].addr, add_address(twin, nl, &cfg->addresses[i]),
 			&first, err);
-	refused(twin, &cfg->gateway, add_gateway(twin, nl, &cfg->gateway), &first, err);
-	refused(twin, &cfg->gateway_ipv6, add_gateway(twin, nl, &cfg->gateway_ipv6), &first, err);
+	refused(twin, &cfg->gateway, add_gateway(twin, nl, &cfg->gateway, metric), &first, err);
+	refused(twin, &cfg->gateway_ipv6, add_gateway(twin, nl, &cfg->gateway_ipv6, metric), &first,
+		err);
 	lb_rtnl_close(nl);
 	return first;
 }

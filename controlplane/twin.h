@@ -23,6 +23,9 @@
 #include "lb/config.h"
 #include "lb/error.h"
 
+/* Gateways stand behind every default route that the system's own tools make (0, 100, 1024). */
+#define LB_TWIN_METRIC 4096u
+
 struct lb_twin;
 struct lb_rtnl;
 
@@ -40,10 +43,10 @@ int lb_twin_open(const char *name, const struct lb_twin_port *port, struct lb_tw
 /* NULL is allowed. */
 void lb_twin_close(struct lb_twin *twin);
 
-/* The node's addresses, and gateways as default routes of a high metric: a default route that the
- * system has already goes first. `err` names the first that the kernel refused. */
+/* The node's addresses, and gateways as default routes of this metric. `err` names the first that
+ * the kernel refused. */
 int lb_twin_configure(const struct lb_twin *twin, const struct lb_cfg_interface *cfg,
-		      struct lb_error *err);
+		      uint32_t metric, struct lb_error *err);
 
 /* MTU and carrier are the port's again if they have changed there since the last call. */
 void lb_twin_follow(struct lb_twin *twin, const struct lb_twin_port *port);

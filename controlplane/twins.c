@@ -7,12 +7,16 @@
 #include <event2/event.h>
 
 #include "courier.h"
+#include "frame_tags.h"
 #include "log.h"
 #include "punt.h"
 
 struct twin_slot {
 	struct lb_twins *twins;
 	uint32_t iface;
+	uint32_t port;        /* the first interface of its device */
+	uint32_t tags;        /* of the interface's frames */
+	uint16_t mtu;         /* wanted; 0: the port's */
 	struct lb_twin *twin; /* NULL: none */
 	struct event *readable;
 };
@@ -23,7 +27,7 @@ struct lb_twins {
 	struct twin_slot slots[LB_IFACES_MAX];
 	uint64_t active_us; /* when a frame went either way */
 	uint64_t linked_us; /* when the links were looked at */
-	uint8_t frame[LB_PUNT_FRAME_MAX];
+	uint8_t frame[LB_FRAME_TAGS_BYTES + LB_PUNT_FRAME_MAX];
 };
 
 static void arm(struct lb_twins *t, long us)
@@ -33,6 +37,22 @@ static void arm(struct lb_twins *t, long us)
 	evtimer_add(t->timer, &tv);
 }
 
+/* The next frame that the kernel sends on this twin goes to a worker; false: there is none now. */
+static bool send_one(struct twin_slot *slot)
+{
+	struct lb_twins *t = slot->twins;
+	uint8_t *frame = t->frame + LB_FRAME_TAGS_BYTES;
+	size_t n = lb_twin_read(slot->twin, frame, sizeof(t->frame) - LB_FRAME_TAGS_BYTES);
+
+	if (n == 0)
+		return false;
+	frame = lb_frame_tag(frame, slot->tags);
+	n += (size_t)lb_vlan_n(slot->tags) * LB_VLAN_TAG_BYTES;
+	lb_twin_count_sent(slot->twin,
+			   lb_dataplane_inject(t->params.dp, slot->iface, frame, n) == 0);
+	return true;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *ctx)
 {
 	struct twin_slot *slot = ctx;
@@ -40,27 +60,23 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	for (uint32_t i = 0; i < LB_TWIN_FRAMES_PER_TURN; i++) {
-		size_t n = lb_twin_read(slot->twin, t->frame, sizeof(t->frame));
-
-		if (n == 0)
-			break;
-		lb_twin_count_sent(slot->twin, lb_dataplane_inject(t->params.dp, slot->iface,
-								   t->frame, n) == 0);
-	}
+	for (uint32_t i = 0; i < LB_TWIN_FRAMES_PER_TURN && send_one(slot); i++)
+		;
 	/* What the kernel sent asks for an answer, mostly. */
 	t->active_us = lb_now_us();
 	arm(t, LB_TWIN_BUSY_US);
 }
 
-static int port_of(const struct lb_twins *t, uint32_t iface, struct lb_twin_port *out)
+static int port_of(const struct lb_twins *t, const struct twin_slot *slot, struct lb_twin_port *out)
 {
 	struct lb_port_info info;
-	int rc = lb_dataplane_port_info(t->params.dp, iface, &info);
+	int rc = lb_dataplane_port_info(t->params.dp, slot->iface, &info);
 
 	if (rc < 0)
 		return rc;
 	*out = (struct lb_twin_port){.mtu = info.mtu, .has_carrier = info.link_up};
+	if (slot->mtu != 0 && slot->mtu < out->mtu)
+		out->mtu = slot->mtu;
 	memcpy(out->mac, info.mac, sizeof(out->mac));
 	return 0;
 }
@@ -70,7 +86,7 @@ static void follow_ports(struct lb_twins *t)
 	for (uint32_t i = 0; i < LB_IFACES_MAX; i++) {
 		struct lb_twin_port port;
 
-		if (t->slots[i].twin != NULL && port_of(t, i, &port) == 0)
+		if (t->slots[i].twin != NULL && port_of(t, &t->slots[i], &port) == 0)
 			lb_twin_follow(t->slots[i].twin, &port);
 	}
 }
@@ -128,19 +144,23 @@ int lb_twins_add(struct lb_twins *t, uint32_t iface, const struct lb_cfg_interfa
 	struct twin_slot *slot = &t->slots[iface];
 	struct lb_error refusal;
 	struct lb_twin_port port;
-	int rc = port_of(t, iface, &port);
+	int rc;
 
+	slot->twins = t;
+	slot->iface = iface;
+	slot->port = cfg->port;
+	slot->tags = cfg->tags;
+	slot->mtu = cfg->mtu;
+	rc = port_of(t, slot, &port);
 	if (rc < 0)
 		return lb_error_set(err, rc, "", "the port does not answer");
 	rc = lb_twin_open(cfg->twin, &port, &slot->twin, err);
 	if (rc < 0)
 		return rc;
 	/* One refused address is no reason to do without the others. */
-	if (lb_twin_configure(slot->twin, cfg, &refusal) < 0)
+	if (lb_twin_configure(slot->twin, cfg, LB_TWIN_METRIC + iface, &refusal) < 0)
 		lb_log(LB_LOG_WARNING, "twin", "not_configured interface=%s error=\"%s\"",
 		       cfg->name, refusal.what);
-	slot->twins = t;
-	slot->iface = iface;
 	slot->readable = event_new(t->params.base, lb_twin_fd(slot->twin), EV_READ | EV_PERSIST,
 				   on_readable, slot);
 	return slot->readable == NULL ? lb_error_set(err, -ENOMEM, "", "out of memory") : 0;
@@ -160,11 +180,31 @@ void lb_twins_start(struct lb_twins *t)
 		arm(t, LB_TWIN_BUSY_US);
 }
 
-bool lb_twins_receive(struct lb_twins *t, uint32_t iface, const uint8_t *frame, size_t len)
+static struct twin_slot *find_slot(struct lb_twins *t, uint32_t port, uint32_t tags)
 {
-	if (t == NULL || t->slots[iface].twin == NULL)
+	for (uint32_t i = port; i < LB_IFACES_MAX; i++)
+		if (t->slots[i].twin != NULL && t->slots[i].port == port &&
+		    t->slots[i].tags == tags)
+			return &t->slots[i];
+	return NULL;
+}
+
+bool lb_twins_receive(struct lb_twins *t, uint32_t port, uint8_t *frame, size_t len)
+{
+	size_t n_bytes;
+	uint32_t tags = lb_frame_tags(frame, len, &n_bytes);
+	struct twin_slot *slot = t == NULL ? NULL : find_slot(t, port, tags);
+
+	if (slot != NULL && tags != 0) {
+		frame = lb_frame_untag(frame, n_bytes);
+		len -= n_bytes;
+	} else if (slot == NULL && t != NULL) {
+		/* A VLAN without a twin: the kernel may have a device for it. */
+		slot = find_slot(t, port, 0);
+	}
+	if (slot == NULL)
 		return false;
-	lb_twin_write(t->slots[iface].twin, frame, len);
+	lb_twin_write(slot->twin, frame, len);
 	return true;
 }
 

@@ -1,18 +1,19 @@
-/* twins.h - the twins of all ports on the loop: frames both ways, link state.
+/* twins.h - the twins of all interfaces on the loop: frames both ways, link state.
  *
- * Role     reads what the kernel sends on a twin and gives it to worker 0; looks often enough for
- *          what the workers have for the kernel; lets each twin follow its port
+ * Role     reads what the kernel sends on a twin and gives it to worker 0, with the tags of the
+ *          interface; gives each frame of the workers to the twin of its VLAN, without them; looks
+ *          often enough for what they have; lets each twin follow its port
  * Shape    one handle with an event per twin and one timer
  * Units    interfaces by index
  * Threads  control thread only
- * Memory   one frame's room
- * Limits   LB_TWIN_FRAMES_PER_TURN frames of one twin a turn of the loop, then others have theirs;
+ * Memory   a frame's room
+ * Limits   LB_TWIN_FRAMES_PER_TURN frames of each twin a turn of the loop, then others have theirs;
  *          what the ring to worker 0 has no room for is dropped and counted. The workers' frames
  *          are looked for each LB_TWIN_BUSY_US while there are any, each LB_TWIN_IDLE_US otherwise;
  *          the port's link each LB_TWIN_LINK_MS
  * Errors   as in twin.h
- * Source   DESIGN 3.9, decision 0100
- * Tests    tests/system/test_ports.py
+ * Source   DESIGN 3.9, decisions 0100, 0104
+ * Tests    tests/system/test_ports.py, tests/system/test_vlan_twin.py
  */
 #ifndef LB_TWINS_H
 #define LB_TWINS_H
@@ -54,8 +55,10 @@ int lb_twins_add(struct lb_twins *twins, uint32_t iface, const struct lb_cfg_int
 /* Begins to carry frames. */
 void lb_twins_start(struct lb_twins *twins);
 
-/* A worker's frame for the kernel; false: this interface has no twin. */
-bool lb_twins_receive(struct lb_twins *twins, uint32_t iface, const uint8_t *frame, size_t len);
+/* A worker's frame for the kernel, which came by the port whose first interface is `port`: to the
+ * twin of its VLAN, or as it is to that of the port's untagged interface. Writes in `frame`. False:
+ * there is neither. */
+bool lb_twins_receive(struct lb_twins *twins, uint32_t port, uint8_t *frame, size_t len);
 
 /* NULL: none. */
 const struct lb_twin *lb_twins_of(const struct lb_twins *twins, uint32_t iface);

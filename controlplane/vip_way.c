@@ -68,7 +68,7 @@ bool lb_vip_way_find(void *ctx, const struct lb_probe_spec *spec, struct lb_vip_
 	const struct lb_cfg_interface *iface;
 	const struct lb_addr *sources;
 	struct lb_next_hop hop;
-	struct lb_link link;
+	uint32_t ifindex, tags;
 	bool via_gateway;
 
 	if (!lb_reconcile_probe_hop(ctl->reconcile, spec->id, &hop, &via_gateway))
@@ -76,11 +76,11 @@ bool lb_vip_way_find(void *ctx, const struct lb_probe_spec *spec, struct lb_vip_
 	if (spec->forwarding == LB_FORWARD_DSR && via_gateway)
 		return is_down("the server is not on the link, where dsr could reach it", none);
 	iface = &ctl->interfaces[hop.iface];
-	lb_kernel_path_link(ctl->kernel, iface->port, &link);
-	if (link.ifindex == 0)
+	ifindex = lb_kernel_path_wire(ctl->kernel, hop.iface, &tags);
+	if (ifindex == 0)
 		return is_unable("cannot probe: the interface has no netdev", none);
 	/* The kernel takes one tag off what it receives, and gives us the packet behind it. */
-	if (lb_vlan_n(iface->tags) > 1 || lb_vlan_ethertype(iface->tags) == 0x9100)
+	if (lb_vlan_n(tags) > 1 || lb_vlan_ethertype(tags) == 0x9100)
 		return is_unable("cannot probe: not through two VLAN tags or 0x9100", none);
 	sources = iface->tunnel_source;
 	*out = (struct lb_vip_way){
@@ -90,8 +90,8 @@ bool lb_vip_way_find(void *ctx, const struct lb_probe_spec *spec, struct lb_vip_
 			   .tunnel_source = sources[lb_addr_is_v4(&spec->address) ? 0 : 1],
 			   .gue_port = spec->gue_port,
 			   .forwarding = spec->forwarding},
-		.ifindex = link.ifindex,
-		.tag = iface->tags,
+		.ifindex = ifindex,
+		.tag = tags,
 	};
 	memcpy(out->mac, hop.mac, sizeof(out->mac));
 	if (lb_forwarding_is_tunnel(spec->forwarding) &&

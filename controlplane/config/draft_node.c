@@ -19,15 +19,14 @@ static void fill_address(struct lb_addr *out, const struct lb_schema *schema, co
 
 static const char *const tunnel_keys[2] = {"tunnel_source", "tunnel_source_ipv6"};
 
-/* The first interface of a device has its twin. */
-static void fill_twin(struct lb_cfg_interface *iface, const cJSON *item, bool is_first)
+static void fill_twin(struct lb_cfg_interface *iface, const cJSON *item)
 {
 	const cJSON *twin = lb_schema_get(&lb_schema_interface, item, "twin");
 	const char *name = lb_schema_text(&lb_schema_interface, item, "name");
 
 	if (twin != NULL && strcmp(twin->valuestring, "none") != 0)
 		snprintf(iface->twin, sizeof(iface->twin), "%s", twin->valuestring);
-	else if (twin == NULL && is_first && strncmp(iface->device, "af_xdp:", 7) != 0)
+	else if (twin == NULL && strncmp(iface->device, "af_xdp:", 7) != 0)
 		snprintf(iface->twin, sizeof(iface->twin), "%.*s", (int)sizeof(iface->twin) - 1,
 			 name);
 }
@@ -60,7 +59,8 @@ static void fill_interface(struct lb_cfg_node *node, const cJSON *item)
 		 lb_schema_text(schema, item, "device"));
 	while (strcmp(node->interfaces[iface->port].device, iface->device) != 0)
 		iface->port++;
-	fill_twin(iface, item, iface->port == node->n_interfaces++);
+	fill_twin(iface, item);
+	node->n_interfaces++;
 	fill_frames(iface, item);
 	cJSON_ArrayForEach(address, lb_schema_get(schema, item, "addresses"))
 	{

@@ -68,12 +68,6 @@ static void check_twin(struct lb_draft *d, uint32_t idx)
 				  af_xdp_netdev(iface));
 		return;
 	}
-	if (iface->port != idx) {
-		lb_error_list_add(d->errors, where,
-				  "the device has one twin, that of /node/interfaces/%u",
-				  iface->port);
-		return;
-	}
 	for (uint32_t i = 0; i < d->cfg->node.n_interfaces; i++) {
 		const struct lb_cfg_interface *other = &d->cfg->node.interfaces[i];
 

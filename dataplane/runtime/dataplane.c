@@ -16,6 +16,7 @@
 #include <sys/random.h>
 
 #include <rte_cycles.h>
+#include <rte_ether.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
 
@@ -72,13 +73,22 @@ static uint32_t find_port(const struct lb_dataplane_params *params, uint32_t ifa
 	return port;
 }
 
+/* The largest of the device's interfaces. One that states no MTU has the device's own: a smaller
+ * one of another interface is no reason to take that away. */
 static struct lb_dataplane_port widest(const struct lb_dataplane_params *params, uint32_t port)
 {
 	struct lb_dataplane_port cfg = params->ports[port];
+	bool is_stated = true;
 
-	for (uint32_t i = port + 1; i < params->n_ports; i++)
-		if (find_port(params, i) == port && params->ports[i].mtu > cfg.mtu)
+	for (uint32_t i = port; i < params->n_ports; i++) {
+		if (find_port(params, i) != port)
+			continue;
+		if (params->ports[i].mtu > cfg.mtu)
 			cfg.mtu = params->ports[i].mtu;
+		is_stated &= params->ports[i].mtu != 0;
+	}
+	if (!is_stated && cfg.mtu <= RTE_ETHER_MTU)
+		cfg.mtu = 0;
 	return cfg;
 }
 

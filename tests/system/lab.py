@@ -85,7 +85,7 @@ class Host:
         self.run('ip', 'link', 'set', 'lo', 'up')
 
     def attach(self, bridge, ifname, addresses, mtu=1500):
-        """Adds an interface on a bridge."""
+        """Adds an interface on a bridge; returns the name of the cable's end there."""
         outer, queues = f'v{self.lab.next_id()}', []
         if self.queues > 1:
             queues = ['numrxqueues', str(self.queues), 'numtxqueues', str(self.queues)]
@@ -100,10 +100,14 @@ class Host:
             extra = ['nodad'] if ':' in address else []
             self.run('ip', 'address', 'add', address, 'dev', ifname, *extra)
         self.run('ip', 'link', 'set', ifname, 'up')
+        return outer
 
     def cable(self, bridge, ifname):
         """Adds an interface that this kernel itself does not speak on, for a DPDK driver's use."""
         self.attach(bridge, ifname, [])
+        self.mute(ifname)
+
+    def mute(self, ifname):
         for setting in (f'ipv4.conf.{ifname}.arp_ignore=8', f'ipv4.conf.{ifname}.rp_filter=1',
                         f'ipv6.conf.{ifname}.disable_ipv6=1'):
             self.run('sysctl', '-qw', f'net.{setting}')

@@ -5,13 +5,12 @@ Ballast has two arms: the servers' network with `lan`, the clients' with `wan`, 
 are clients far away. Its own kernel does not speak on the cables, only on the twins.
 """
 import contextlib
-import socket
 import subprocess
-import threading
 
 import lab as lab_module
 import suite
 from lab import LabError
+from port_lab import Relay
 
 VIP = {4: '198.51.100.10', 6: '2001:db8:c::10'}
 LAN_VIP = {4: '192.0.2.10', 6: '2001:db8:5::10'}
@@ -115,35 +114,6 @@ def check_node(inst, checks):
         for client in (inst.client, inst.far):
             checks.check(f'REST from {client.name}', '"virtual_services"' in client.get(
                 NODE[4], REST_PORT, path='/api/v1/status', timeout_s=30))
-
-
-class Relay:
-    """A TCP port on a host's address for the daemon's unix socket, as an SSH tunnel would be."""
-
-    def __init__(self, host, address, port, path):
-        self.path = path
-        with host.inside():
-            self.listener = socket.create_server((address, port))
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        with contextlib.suppress(OSError):
-            while True:
-                near = self.listener.accept()[0]
-                far = socket.socket(socket.AF_UNIX)
-                far.connect(self.path)
-                for ends in ((near, far), (far, near)):
-                    threading.Thread(target=self.carry, args=ends, daemon=True).start()
-
-    @staticmethod
-    def carry(source, sink):
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-
-    def close(self):
-        self.listener.close()
 
 
 def check_health(inst, checks):

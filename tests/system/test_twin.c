@@ -83,7 +83,7 @@ Test(twin, is_a_device_with_the_ports_mac_mtu_and_addresses, .init = setup)
 	struct lb_cfg_interface cfg = addresses();
 	struct lb_error err = {0};
 
-	cr_assert_eq(lb_twin_configure(twin, &cfg, &err), 0, "%s", err.what);
+	cr_assert_eq(lb_twin_configure(twin, &cfg, LB_TWIN_METRIC, &err), 0, "%s", err.what);
 	namespace_run("ip link show lan | grep -q 'mtu 1400'");
 	namespace_run("ip link show lan | grep -q 'ether 02:00:00:00:00:01'");
 	namespace_run("ip link show lan | grep -q 'UP,LOWER_UP'");
@@ -102,7 +102,7 @@ Test(twin, the_kernel_answers_pings_through_it, .init = setup)
 	struct lb_cfg_interface cfg = addresses();
 	struct lb_error err = {0};
 
-	cr_assert_eq(lb_twin_configure(twin, &cfg, &err), 0);
+	cr_assert_eq(lb_twin_configure(twin, &cfg, LB_TWIN_METRIC, &err), 0);
 	namespace_run("ip neigh add 192.0.2.11 lladdr 02:00:00:00:00:02 dev lan && "
 		      "ip neigh add 2001:db8::11 lladdr 02:00:00:00:00:02 dev lan");
 	for (int is_v6 = 0; is_v6 < 2; is_v6++) {
@@ -171,7 +171,7 @@ Test(twin, a_refused_address_is_named_and_the_others_are_there, .init = setup)
 	struct lb_error err = {0};
 
 	lb_addr_parse("203.0.113.1", &cfg.gateway); /* on none of its networks */
-	cr_expect_lt(lb_twin_configure(twin, &cfg, &err), 0);
+	cr_expect_lt(lb_twin_configure(twin, &cfg, LB_TWIN_METRIC, &err), 0);
 	cr_expect_not_null(strstr(err.what, "203.0.113.1 on lan"), "%s", err.what);
 	namespace_run("ip -6 route show default | grep -q 2001:db8::1");
 	lb_twin_close(twin);

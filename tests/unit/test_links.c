@@ -143,3 +143,28 @@ Test(links, more_vlan_devices_than_are_kept_harm_nobody)
 	cr_expect_eq(l.n_vlans, LB_VLAN_LINKS_MAX);
 	cr_expect_str_eq(l.now[1].netdev, "");
 }
+
+Test(links, an_interface_in_a_vlan_with_a_twin_has_that)
+{
+	static struct lb_cfg_node node = {.n_interfaces = 3};
+	static const struct netdev list[] = {
+		{"lan", 5, 1500, 0, 0, 0, false, NULL},
+		{"clients", 6, 1496, 0, 0, 0, false, NULL},
+		{"vlan200", 7, 1500, 5, 200, 0x88a8, false, NULL},
+	};
+	static const char *const twins[] = {"lan", "clients", ""};
+	static const uint32_t tags[] = {0, C100, S200}, indexes[] = {5, 6, 7};
+	struct lb_links l;
+	uint32_t replaced;
+
+	for (uint32_t i = 0; i < 3; i++) {
+		snprintf(node.interfaces[i].device, LB_DEVICE_MAX, "0000:03:00.0");
+		snprintf(node.interfaces[i].twin, LB_NETDEV_MAX, "%s", twins[i]);
+		node.interfaces[i].tags = tags[i];
+	}
+	lb_links_init(&l, &node);
+	cr_expect_eq(dump(&l, list, 3, &replaced), 7u);
+	for (uint32_t i = 0; i < 3; i++)
+		cr_expect_eq(l.now[i].ifindex, indexes[i], "interface %u: %u", i, l.now[i].ifindex);
+	cr_expect_eq(l.now[1].mtu, 1496);
+}
