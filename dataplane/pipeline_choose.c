@@ -112,7 +112,6 @@ struct lb_flow_target lb_find_target(const struct lb_steer *st, const struct lb_
 void lb_ask_ahead(const struct lb_steer *st, struct lb_pkt *p)
 {
 	const struct lb_service_line *line;
-	struct lb_addr client;
 
 	if (p->service == LB_SERVICE_NOT_FOUND)
 		p->service = lb_service_table_find(st->service_table, &p->key);
@@ -124,9 +123,9 @@ void lb_ask_ahead(const struct lb_steer *st, struct lb_pkt *p)
 	lb_conn_prefetch_second(st->conn_table, &p->key, p->hash);
 	if (line->group_id == 0 || st->persist == NULL)
 		return;
-	client = lb_key_src(&p->key);
-	client = lb_addr_mask(&client, line->persist_len);
-	lb_persist_prefetch(st->persist, lb_persist_key(st->persist, line->group_id, &client));
+	p->record_key = lb_persist_key_of(st->persist, line->group_id, &p->key, line->persist_len);
+	p->has_record_key = true;
+	lb_persist_prefetch(st->persist, p->record_key);
 }
 
 bool lb_is_handed_over(const struct lb_steer *st, struct lb_pkt *p, uint32_t owner)
@@ -185,7 +184,7 @@ static void find_server(struct lb_steer *st, const struct lb_pkt *p, uint64_t no
 	}
 	if (!lb_is_opening(p))
 		return;
-	out->server = lb_pick_server(st, p->service, &p->key, now_ms);
+	out->server = lb_pick_server(st, p->service, p, now_ms);
 	out->needs_entry = true;
 	if (lb_goes_by_hash(st->services[p->service]))
 		out->spare = out->server;

@@ -49,6 +49,12 @@ struct lb_key {
 	bool is_v6;
 };
 
+/* Of a client's persistence record: its key, and the two lines of the table that may hold it. */
+struct lb_record_key {
+	uint64_t word; /* never 0 */
+	uint32_t line[2];
+};
+
 enum lb_pkt_kind {
 	LB_PKT_OTHER,      /* not IP, or a protocol that we do not serve: the kernel's */
 	LB_PKT_FLOW,       /* TCP or UDP with ports; `key` is set */
@@ -106,6 +112,7 @@ struct lb_pkt {
 	bool is_reply : 1;  /* travels from the server to the client */
 	bool is_originated : 1; /* the bytes were replaced by a packet of ours; the one that came in
 				   is counted as dropped under drop_reason */
+	bool has_record_key : 1;
 	uint32_t next_hop;      /* id */
 	struct lb_conn *conn;   /* entry of this direction, NULL: none */
 
@@ -117,7 +124,8 @@ struct lb_pkt {
 					none */
 	struct lb_key to; /* what deliver writes in NAT modes: addresses and ports of the packet
 			      that leaves, of the family of `key` */
-	uint16_t owner;   /* worker, for HAND_OVER */
+	struct lb_record_key record_key; /* where has_record_key says so */
+	uint16_t owner;                  /* worker, for HAND_OVER */
 
 	/* of kind FRAGMENT only */
 	uint16_t fragment_off; /* IPv6 fragment header; set by lb_parse */

@@ -34,7 +34,7 @@ static void refresh_record(struct lb_steer *st, const struct lb_conn *fwd, bool 
 			   uint64_t now_ms)
 {
 	const struct lb_service *svc = st->services[fwd->service];
-	struct lb_addr client;
+	struct lb_record_key record;
 	struct lb_key key;
 	uint32_t at;
 
@@ -44,11 +44,9 @@ static void refresh_record(struct lb_steer *st, const struct lb_conn *fwd, bool 
 	if (at == UINT32_MAX)
 		return;
 	lb_conn_key(fwd, is_v6, &key);
-	client = lb_key_src(&key);
-	client = lb_addr_mask(&client, svc->persist_len);
-	lb_persist_refresh(st->persist, lb_persist_key(st->persist, svc->group_id, &client),
-			   svc->servers[at].group_target_id, (uint32_t)(now_ms / 1000),
-			   lb_conn_record_expires_s(svc, now_ms));
+	record = lb_persist_key_of(st->persist, svc->group_id, &key, svc->persist_len);
+	lb_persist_refresh(st->persist, record, svc->servers[at].group_target_id,
+			   (uint32_t)(now_ms / 1000), lb_conn_record_expires_s(svc, now_ms));
 }
 
 /* Routes have changed: a client behind a gateway takes the one that serves now; one on the link is

@@ -19,7 +19,7 @@
  *   2. Otherwise the tentative record of lowest place is to win, whoever made it: every worker
  *      that sees it reads all other places *again*, removes the tentative ones of higher place and
  *      makes it valid. A valid or a lower one seen on the way sends it back to 1.
- *   3. Only a worker that sees none at all takes a place, and goes back to 1.
+ *   3. Only a worker that sees none at all takes a place, and goes on with 2 for its own record.
  *
  * Suppose two records i and j of one client became valid, and j was put down later. Whoever made j
  * valid read place i after j was there: so it saw a valid record and stopped, or a tentative one.
@@ -41,12 +41,15 @@
 #include <rte_prefetch.h>
 
 #include "lb/limits.h"
+#include "packet/key.h"
+#include "steer/exchange16.h"
 #include "steer/seeded_hash.h"
 
 #define LINE_SLOTS 4u
 #define CANDIDATES (2 * LINE_SLOTS)
 #define MEM_ALIGN 64u
 #define NOWHERE UINT32_MAX
+#define FIRST_LINE ((1u << LINE_SLOTS) - 1)
 #define ROUNDS_MAX 256u
 #define PLACEMENT_COUNTERS 256u /* each key always uses the same one; many keep workers apart */
 
@@ -68,7 +71,7 @@ union record {
 		uint64_t key;
 		uint64_t value;
 	};
-	unsigned __int128 whole;
+	struct lb_two_words whole;
 };
 
 static_assert(sizeof(union record) == 16, "four to a line");
@@ -83,10 +86,13 @@ struct lb_persist_table {
 	uint32_t placements[PLACEMENT_COUNTERS];
 };
 
-/* The places of one key and what was read there. */
+/* The places of one key and what was read there: one bit a place in the sets. */
 struct view {
-	union record *at[CANDIDATES];
+	union record *line[2];
 	union record seen[CANDIDATES];
+	uint32_t empty;
+	uint32_t valid;     /* the key's own record */
+	uint32_t tentative; /* ... and those that may become it */
 };
 
 struct write_job {
@@ -95,7 +101,7 @@ struct write_job {
 	uint64_t key;
 	uint64_t value;
 	uint64_t placed_value; /* of our tentative record */
-	uint32_t placed;       /* where it was put, NOWHERE: not yet */
+	uint32_t placed;       /* where it was put last, NOWHERE: not yet */
 	uint32_t now_s;
 	bool has_evicted;
 };
@@ -146,39 +152,61 @@ static uint64_t addr_word(const struct lb_addr *a, uint32_t i)
 	       rte_be_to_cpu_32(a->word_be[i + 1]);
 }
 
-uint64_t lb_persist_key(const struct lb_persist_table *t, uint16_t group_id,
-			const struct lb_addr *masked_client)
+static struct lb_record_key key_of_word(const struct lb_persist_table *t, uint64_t word)
 {
-	uint64_t words[2];
-
-	if (likely(lb_addr_is_v4(masked_client)))
-		return KEY_V4_MARK | (uint64_t)group_id << 32 |
-		       rte_be_to_cpu_32(lb_addr_v4(masked_client));
-	words[0] = addr_word(masked_client, 0);
-	words[1] = addr_word(masked_client, 2);
-	return KEY_V6 | (uint64_t)group_id << FINGERPRINT_BITS |
-	       lb_hash_words(&t->seed, words, 2) >> (64 - FINGERPRINT_BITS);
-}
-
-static void find_lines(const struct lb_persist_table *t, uint64_t key, union record *line[2])
-{
-	uint64_t hash = lb_hash_words(&t->seed, &key, 1);
+	uint64_t hash = lb_hash_words(&t->seed, &word, 1);
 	uint32_t first = lb_hash_reduce((uint32_t)(hash >> 32), t->n_lines);
 	uint32_t second = lb_hash_reduce((uint32_t)hash, t->n_lines);
 
 	if (second == first)
 		second = first + 1 < t->n_lines ? first + 1 : 0;
-	line[0] = &t->records[(size_t)first * LINE_SLOTS];
-	line[1] = &t->records[(size_t)second * LINE_SLOTS];
+	return (struct lb_record_key){word, {first, second}};
 }
 
-void lb_persist_prefetch(const struct lb_persist_table *t, uint64_t key)
+static uint64_t word_of_v4(uint16_t group_id, uint32_t client)
 {
-	union record *line[2];
+	return KEY_V4_MARK | (uint64_t)group_id << 32 | client;
+}
 
-	find_lines(t, key, line);
-	rte_prefetch0(line[0]);
-	rte_prefetch0(line[1]);
+struct lb_record_key lb_persist_key(const struct lb_persist_table *t, uint16_t group_id,
+				    const struct lb_addr *masked_client)
+{
+	uint64_t words[2];
+
+	if (lb_addr_is_v4(masked_client))
+		return key_of_word(
+			t, word_of_v4(group_id, rte_be_to_cpu_32(lb_addr_v4(masked_client))));
+	words[0] = addr_word(masked_client, 0);
+	words[1] = addr_word(masked_client, 2);
+	return key_of_word(t, KEY_V6 | (uint64_t)group_id << FINGERPRINT_BITS |
+				      lb_hash_words(&t->seed, words, 2) >> (64 - FINGERPRINT_BITS));
+}
+
+struct lb_record_key lb_persist_key_of(const struct lb_persist_table *t, uint16_t group_id,
+				       const struct lb_key *flow, uint8_t mask_len)
+{
+	struct lb_addr client;
+	uint64_t mask;
+
+	if (likely(!flow->is_v6)) {
+		mask = ~((uint64_t)UINT32_MAX >> mask_len);
+		return key_of_word(t, word_of_v4(group_id, rte_be_to_cpu_32(flow->v4.src_be) &
+								   (uint32_t)mask));
+	}
+	client = lb_key_src(flow);
+	client = lb_addr_mask(&client, mask_len);
+	return lb_persist_key(t, group_id, &client);
+}
+
+static union record *line_of(const struct lb_persist_table *t, struct lb_record_key key, uint32_t i)
+{
+	return &t->records[(size_t)key.line[i] * LINE_SLOTS];
+}
+
+void lb_persist_prefetch(const struct lb_persist_table *t, struct lb_record_key key)
+{
+	rte_prefetch0(line_of(t, key, 0));
+	rte_prefetch0(line_of(t, key, 1));
 }
 
 static uint64_t pack(const struct lb_record *rec)
@@ -215,23 +243,22 @@ static bool is_still(const union record *r, uint64_t key, uint64_t value)
 
 /* The valid record of `key`, if there is one; NULL also when it changes right now, which is as
  * good: whoever then writes a record is told what is there. */
-static union record *find_record(const struct lb_persist_table *t, uint64_t key, uint64_t *value)
+static union record *find_record(const struct lb_persist_table *t, struct lb_record_key key,
+				 uint64_t *value)
 {
-	union record *line[2];
-
-	find_lines(t, key, line);
+#pragma GCC unroll 8
 	for (uint32_t i = 0; i < CANDIDATES; i++) {
-		union record *r = &line[i / LINE_SLOTS][i % LINE_SLOTS];
+		union record *r = &line_of(t, key, i / LINE_SLOTS)[i % LINE_SLOTS];
 
-		if (__atomic_load_n(&r->key, __ATOMIC_ACQUIRE) != key)
+		if (__atomic_load_n(&r->key, __ATOMIC_ACQUIRE) != key.word)
 			continue;
 		*value = __atomic_load_n(&r->value, __ATOMIC_ACQUIRE);
-		return is_still(r, key, *value) ? r : NULL;
+		return is_still(r, key.word, *value) ? r : NULL;
 	}
 	return NULL;
 }
 
-bool lb_persist_lookup(const struct lb_persist_table *t, uint64_t key, uint32_t now_s,
+bool lb_persist_lookup(const struct lb_persist_table *t, struct lb_record_key key, uint32_t now_s,
 		       struct lb_record *out)
 {
 	uint64_t value;
@@ -242,7 +269,7 @@ bool lb_persist_lookup(const struct lb_persist_table *t, uint64_t key, uint32_t 
 	return true;
 }
 
-void lb_persist_refresh(struct lb_persist_table *t, uint64_t key, uint32_t member_id,
+void lb_persist_refresh(struct lb_persist_table *t, struct lb_record_key key, uint32_t member_id,
 			uint32_t now_s, uint32_t expires_s)
 {
 	uint64_t value, longer;
@@ -273,32 +300,43 @@ static bool is_dead(const struct lb_persist_table *t, uint64_t value, uint32_t n
 	       ((rec.generation - newest) & GENERATION_MAX) > GENERATION_MAX / 2;
 }
 
-/* A place that changes while it is read gives a mixture: harmless, since a compare-exchange that
- * expects it fails, and work_with() asks is_still() before it believes a value. */
-static void read_view(struct view *v)
+static inline union record *place(const struct view *v, uint32_t i)
 {
-	for (uint32_t i = 0; i < CANDIDATES; i++) {
-		v->seen[i].key = __atomic_load_n(&v->at[i]->key, __ATOMIC_SEQ_CST);
-		v->seen[i].value = __atomic_load_n(&v->at[i]->value, __ATOMIC_SEQ_CST);
-	}
+	return &v->line[i / LINE_SLOTS][i % LINE_SLOTS];
 }
 
-static uint32_t find_key(const struct view *v, uint64_t key)
+/* A place that changes while it is read gives a mixture: harmless, since a compare-exchange that
+ * expects it fails, and work_with() asks is_still() before it believes a value. */
+static inline void read_view(struct view *v, uint64_t key)
 {
+	uint32_t empty = 0, valid = 0, tentative = 0;
+
+#pragma GCC unroll 8
 	for (uint32_t i = 0; i < CANDIDATES; i++) {
-		if (v->seen[i].key == key)
-			return i;
+		uint64_t seen = __atomic_load_n(&place(v, i)->key, __ATOMIC_SEQ_CST);
+
+		v->seen[i].key = seen;
+		v->seen[i].value = __atomic_load_n(&place(v, i)->value, __ATOMIC_SEQ_CST);
+		empty |= (uint32_t)(seen == 0) << i;
+		valid |= (uint32_t)(seen == key) << i;
+		tentative |= (uint32_t)(seen == (key | KEY_TENTATIVE)) << i;
 	}
-	return NOWHERE;
+	v->empty = empty;
+	v->valid = valid;
+	v->tentative = tentative;
+}
+
+static uint32_t lowest(uint32_t places)
+{
+	return (uint32_t)__builtin_ctz(places);
 }
 
 /* Exchanges what was seen at place `i`. */
 static bool exchange(const struct view *v, uint32_t i, uint64_t key, uint64_t value)
 {
-	union record expected = v->seen[i], wanted = {.key = key, .value = value};
+	union record wanted = {.key = key, .value = value};
 
-	return __atomic_compare_exchange_n(&v->at[i]->whole, &expected.whole, wanted.whole, false,
-					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	return lb_exchange16(&place(v, i)->whole, v->seen[i].whole, wanted.whole);
 }
 
 /* When a record ends, for making room. A tentative one says something else there, and lives. */
@@ -307,39 +345,48 @@ static uint32_t seen_expiry(const struct view *v, uint32_t i)
 	return v->seen[i].key & KEY_TENTATIVE ? EXPIRY_MAX : v->seen[i].value & EXPIRY_MAX;
 }
 
-static bool is_room(const struct write_job *job, const struct view *v, uint32_t i)
+/* Places whose record nobody will follow any more; none is empty. */
+static uint32_t dead_places(const struct write_job *job, const struct view *v)
 {
-	if (v->seen[i].key == 0)
-		return true;
-	return (v->seen[i].key & KEY_TENTATIVE) == 0 &&
-	       is_dead(job->t, v->seen[i].value, job->now_s);
-}
-
-/* Where a new record goes: the line with more room, there an empty or dead place; without any the
- * record that expires first. */
-static uint32_t choose_place(const struct write_job *job, const struct view *v, bool *is_eviction)
-{
-	uint32_t n_room[2] = {0, 0}, room[2] = {NOWHERE, NOWHERE}, earliest = 0;
+	uint32_t dead = 0;
 
 	for (uint32_t i = 0; i < CANDIDATES; i++) {
-		uint32_t line = i / LINE_SLOTS;
+		if ((v->seen[i].key & KEY_TENTATIVE) == 0 &&
+		    is_dead(job->t, v->seen[i].value, job->now_s))
+			dead |= 1u << i;
+	}
+	return dead;
+}
 
+static uint32_t first_to_expire(const struct view *v)
+{
+	uint32_t earliest = 0;
+
+	for (uint32_t i = 1; i < CANDIDATES; i++) {
 		if (seen_expiry(v, i) < seen_expiry(v, earliest))
 			earliest = i;
-		if (!is_room(job, v, i))
-			continue;
-		if (n_room[line]++ == 0 || v->seen[i].key == 0)
-			room[line] = i;
 	}
-	*is_eviction = n_room[0] + n_room[1] == 0;
+	return earliest;
+}
+
+/* Where a new record goes: an empty place, of both lines the one with more of them; then a dead one
+ * likewise; without any the record that expires first. */
+static uint32_t choose_place(const struct write_job *job, const struct view *v, bool *is_eviction)
+{
+	uint32_t room = v->empty != 0 ? v->empty : dead_places(job, v);
+	uint32_t of_first = room & FIRST_LINE, of_second = room & ~FIRST_LINE;
+
+	*is_eviction = room == 0;
 	if (*is_eviction)
-		return earliest;
-	return room[n_room[1] > n_room[0]];
+		return first_to_expire(v);
+	if (__builtin_popcount(of_second) > __builtin_popcount(of_first))
+		return lowest(of_second);
+	return lowest(of_first);
 }
 
 static void keep_client(const struct write_job *job, const struct view *v, uint32_t i)
 {
-	size_t slot = (size_t)(v->at[i] - job->t->records);
+	size_t slot = (size_t)(place(v, i) - job->t->records);
 
 	if ((job->key & KEY_V6) == 0)
 		return;
@@ -348,7 +395,28 @@ static void keep_client(const struct write_job *job, const struct view *v, uint3
 				 __ATOMIC_RELAXED);
 }
 
-static void take_place(struct write_job *job, const struct view *v)
+/* Step 2 for the tentative record seen at place `i`. True: we have made it valid; otherwise what is
+ * found out is acted upon in the next round. */
+static bool make_valid(const struct write_job *job, const struct view *v, uint32_t i)
+{
+	struct view now;
+
+	now.line[0] = v->line[0];
+	now.line[1] = v->line[1];
+	read_view(&now, job->key);
+	if (now.valid != 0 || now.tentative == 0 || lowest(now.tentative) != i)
+		return false;
+	for (uint32_t left = now.tentative & (now.tentative - 1); left != 0; left &= left - 1) {
+		if (!exchange(&now, lowest(left), 0, 0))
+			return false;
+	}
+	/* the record that was seen before the other places were read, not what is there by now */
+	return exchange(v, i, job->key,
+			(v->seen[i].value & ~(uint64_t)EXPIRY_MAX) | (job->value & EXPIRY_MAX));
+}
+
+/* Step 3, and step 2 for what was put there. True: it is the client's record now. */
+static bool take_place(struct write_job *job, struct view *v)
 {
 	bool is_eviction;
 	uint32_t i = choose_place(job, v, &is_eviction);
@@ -357,30 +425,13 @@ static void take_place(struct write_job *job, const struct view *v)
 	uint64_t value = (job->value & ~(uint64_t)EXPIRY_MAX) | number;
 
 	if (!exchange(v, i, job->key | KEY_TENTATIVE, value))
-		return;
+		return false;
 	job->placed = i;
 	job->placed_value = value;
 	job->has_evicted |= is_eviction;
 	keep_client(job, v, i);
-}
-
-/* Step 2 for the tentative record seen at place `lowest`. What it finds out is acted upon in the
- * next round. */
-static void make_valid(const struct write_job *job, const struct view *v, uint32_t lowest)
-{
-	struct view now = *v;
-
-	read_view(&now);
-	if (find_key(&now, job->key) != NOWHERE ||
-	    find_key(&now, job->key | KEY_TENTATIVE) != lowest)
-		return;
-	for (uint32_t i = lowest + 1; i < CANDIDATES; i++) {
-		if (now.seen[i].key == (job->key | KEY_TENTATIVE) && !exchange(&now, i, 0, 0))
-			return;
-	}
-	/* the record that was seen before the other places were read, not what is there by now */
-	exchange(v, lowest, job->key,
-		 (v->seen[lowest].value & ~(uint64_t)EXPIRY_MAX) | (job->value & EXPIRY_MAX));
+	v->seen[i] = (union record){.key = job->key | KEY_TENTATIVE, .value = value};
+	return make_valid(job, v, i);
 }
 
 static void take_back(const struct write_job *job, const struct view *v)
@@ -389,8 +440,7 @@ static void take_back(const struct write_job *job, const struct view *v)
 	union record none = {.key = 0};
 
 	if (job->placed != NOWHERE)
-		__atomic_compare_exchange_n(&v->at[job->placed]->whole, &expected.whole, none.whole,
-					    false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		lb_exchange16(&place(v, job->placed)->whole, expected.whole, none.whole);
 }
 
 /* Step 1 for the valid record seen at place `i`. False: it changed meanwhile. */
@@ -412,43 +462,37 @@ static bool work_with(const struct write_job *job, const struct view *v, uint32_
 		*result = LB_PERSIST_WRITTEN;
 		return exchange(v, i, job->key, job->value);
 	}
-	if (!is_still(v->at[i], job->key, v->seen[i].value))
+	if (!is_still(place(v, i), job->key, v->seen[i].value))
 		return false;
 	*rec = found;
 	*result = LB_PERSIST_LOST;
 	return true;
 }
 
-enum lb_persist_result lb_persist_write(struct lb_persist_table *t, uint64_t key,
+enum lb_persist_result lb_persist_write(struct lb_persist_table *t, struct lb_record_key key,
 					const struct lb_addr *masked_client, uint32_t now_s,
 					const struct lb_record *void_value, struct lb_record *rec)
 {
 	struct write_job job = {.t = t,
 				.client = masked_client,
-				.key = key,
+				.key = key.word,
 				.value = pack(rec),
 				.now_s = now_s,
 				.placed = NOWHERE};
 	enum lb_persist_result result = LB_PERSIST_LOST;
-	union record *line[2];
-	struct view v;
+	struct view v; /* not zeroed: that alone would take longer than to read it */
 
-	find_lines(t, key, line);
-	for (uint32_t i = 0; i < CANDIDATES; i++)
-		v.at[i] = &line[i / LINE_SLOTS][i % LINE_SLOTS];
+	v.line[0] = line_of(t, key, 0);
+	v.line[1] = line_of(t, key, 1);
 	for (uint32_t round = 0; round < ROUNDS_MAX; round++) {
-		uint32_t valid, tentative;
-
-		read_view(&v);
-		valid = find_key(&v, key);
-		tentative = find_key(&v, key | KEY_TENTATIVE);
-		if (valid != NOWHERE) {
-			if (work_with(&job, &v, valid, void_value, rec, &result))
+		read_view(&v, key.word);
+		if (v.valid != 0) {
+			if (work_with(&job, &v, lowest(v.valid), void_value, rec, &result))
 				break;
-		} else if (tentative != NOWHERE) {
-			make_valid(&job, &v, tentative);
-		} else {
-			take_place(&job, &v);
+		} else if (v.tentative != 0) {
+			make_valid(&job, &v, lowest(v.tentative));
+		} else if (take_place(&job, &v)) {
+			return job.has_evicted ? LB_PERSIST_EVICTED : LB_PERSIST_WRITTEN;
 		}
 	}
 	take_back(&job, &v);
@@ -483,7 +527,7 @@ bool lb_persist_entry(const struct lb_persist_table *t, uint64_t slot, uint32_t 
 		client->word_be[w * 2 + 1] = rte_cpu_to_be_32((uint32_t)word);
 	}
 	/* the address is kept apart from the record and may be of one that was here before */
-	return lb_persist_key(t, *group_id, client) == key;
+	return lb_persist_key(t, *group_id, client).word == key;
 }
 
 /* Like giving way to another client, with nobody in the place: whoever looks the client up from now
@@ -498,11 +542,10 @@ bool lb_persist_remove(struct lb_persist_table *t, uint64_t slot, const struct l
 		union record none = {.key = 0};
 
 		expected.value = __atomic_load_n(&r->value, __ATOMIC_SEQ_CST);
-		if (expected.key != lb_persist_key(t, group_id, client) ||
+		if (expected.key != lb_persist_key(t, group_id, client).word ||
 		    expected.value >> MEMBER_SHIFT != member_id)
 			return false;
-		if (__atomic_compare_exchange_n(&r->whole, &expected.whole, none.whole, false,
-						__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		if (lb_exchange16(&r->whole, expected.whole, none.whole))
 			return true;
 	}
 	return false;

@@ -28,6 +28,7 @@
 #include <stdint.h>
 
 #include "lb/addr.h"
+#include "packet/packet.h"
 
 struct lb_persist_table;
 
@@ -43,15 +44,19 @@ struct lb_record {
 size_t lb_persist_bytes(uint32_t n_records);
 int lb_persist_init(void *mem, uint32_t n_records, uint64_t seed, struct lb_persist_table **out);
 
-/* Never 0. */
-uint64_t lb_persist_key(const struct lb_persist_table *t, uint16_t group_id,
-			const struct lb_addr *masked_client);
+/* Good for as long as the table. */
+struct lb_record_key lb_persist_key(const struct lb_persist_table *t, uint16_t group_id,
+				    const struct lb_addr *masked_client);
 
-void lb_persist_prefetch(const struct lb_persist_table *t, uint64_t key);
+/* The same of the client that a packet to the VIP comes from, under the group's mask. */
+struct lb_record_key lb_persist_key_of(const struct lb_persist_table *t, uint16_t group_id,
+				       const struct lb_key *flow, uint8_t mask_len);
+
+void lb_persist_prefetch(const struct lb_persist_table *t, struct lb_record_key key);
 
 /* True and *out for a record that has not expired. Whether its member is still in that
  * generation is the caller's question. */
-bool lb_persist_lookup(const struct lb_persist_table *t, uint64_t key, uint32_t now_s,
+bool lb_persist_lookup(const struct lb_persist_table *t, struct lb_record_key key, uint32_t now_s,
 		       struct lb_record *out);
 
 enum lb_persist_result {
@@ -62,17 +67,18 @@ enum lb_persist_result {
 
 /* Writes *rec for key, unless the client has a live record already. `void_value`: the caller found
  * that record and its machine is down or may not be used; NULL when it found none. Exactly that
- * one is replaced then, wherever its expiry has moved to. `masked_client` is what `key` was made
- * of, kept for display. Of any number of workers that write for one key at once all but one get
- * LOST, with the record of that one. (Past 256 interrupted attempts, which takes as many changes
- * by others to this client's eight places during the call: LOST with *rec as it was, no record.) */
-enum lb_persist_result lb_persist_write(struct lb_persist_table *t, uint64_t key,
+ * one is replaced then, wherever its expiry has moved to. `masked_client` is what `key` of IPv6 was
+ * made of, kept for display; of IPv4 nobody looks at it. Of any number of workers that write for
+ * one key at once all but one get LOST, with the record of that one. (Past 256 interrupted
+ * attempts, which takes as many changes by others to this client's eight places during the call:
+ * LOST with *rec as it was, no record.) */
+enum lb_persist_result lb_persist_write(struct lb_persist_table *t, struct lb_record_key key,
 					const struct lb_addr *masked_client, uint32_t now_s,
 					const struct lb_record *void_value, struct lb_record *rec);
 
 /* Moves the expiry of the record on if it still is key's and says `member_id`, also when it has
  * just expired; at most once a second per record makes a store. */
-void lb_persist_refresh(struct lb_persist_table *t, uint64_t key, uint32_t member_id,
+void lb_persist_refresh(struct lb_persist_table *t, struct lb_record_key key, uint32_t member_id,
 			uint32_t now_s, uint32_t expires_s);
 
 /* Tells the table which records may give way first: those of older generations of the member. Any

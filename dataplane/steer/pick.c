@@ -24,27 +24,32 @@ static enum lb_pick_way judge(const struct lb_steer *st, const struct lb_service
 	return LB_PICK_FOLLOW;
 }
 
-/* A connection in search of a server. */
+/* A connection in search of a server. Filled in where it stands: read back at once as a whole after
+ * it was written in parts, it would have to wait for the cache. */
 struct search {
 	const struct lb_steer *st;
 	const struct lb_service *svc;
 	const struct lb_key *flow;
 	uint64_t now_ms;
-	struct lb_addr client; /* what a record covers of it */
-	uint64_t record_key;
+	bool has_key; /* the service has records, and this client's is: */
+	struct lb_record_key record_key;
 };
 
-static struct search search_for(const struct lb_steer *st, uint32_t slot, const struct lb_key *key,
-				uint64_t now_ms)
+static void begin_search(struct search *s, const struct lb_steer *st, uint32_t slot,
+			 const struct lb_key *flow, uint64_t now_ms)
 {
-	struct search s = {.st = st, .svc = st->services[slot], .flow = key, .now_ms = now_ms};
+	s->st = st;
+	s->svc = st->services[slot];
+	s->flow = flow;
+	s->now_ms = now_ms;
+	s->has_key = s->svc->group_id != 0 && st->persist != NULL;
+}
 
-	if (s.svc->group_id == 0 || st->persist == NULL)
-		return s;
-	s.client = lb_key_src(key);
-	s.client = lb_addr_mask(&s.client, s.svc->persist_len);
-	s.record_key = lb_persist_key(st->persist, s.svc->group_id, &s.client);
-	return s;
+static void find_record_key(struct search *s)
+{
+	if (s->has_key)
+		s->record_key = lb_persist_key_of(s->st->persist, s->svc->group_id, s->flow,
+						  s->svc->persist_len);
 }
 
 static uint32_t now_s_of(const struct search *s)
@@ -62,28 +67,26 @@ static uint32_t schedule(const struct search *s, struct lb_schedule_state *turn,
 	return lb_schedule_pick(s->svc, turn, &rq);
 }
 
+static enum lb_pick_way ask_record(const struct search *s, struct lb_pick *out)
+{
+	if (!s->has_key)
+		return LB_PICK_SCHEDULE;
+	out->has_record = lb_persist_lookup(s->st->persist, s->record_key, now_s_of(s),
+					    &out->record);
+	return out->has_record ? judge(s->st, s->svc, &out->record, &out->server) : LB_PICK_RECORD;
+}
+
 static void decide(const struct search *s, struct lb_schedule_state *turn, struct lb_pick *out)
 {
-	*out = (struct lb_pick){.way = LB_PICK_SCHEDULE, .server = UINT32_MAX};
-	if (s->record_key != 0) {
-		out->has_record = lb_persist_lookup(s->st->persist, s->record_key, now_s_of(s),
-						    &out->record);
-		out->way = out->has_record ? judge(s->st, s->svc, &out->record, &out->server)
-					   : LB_PICK_RECORD;
-	}
-	switch (out->way) {
-	case LB_PICK_FOLLOW:
+	out->is_for_group = out->has_record = false;
+	out->way = ask_record(s, out);
+	if (out->way == LB_PICK_FOLLOW)
 		return;
-	case LB_PICK_RECORD:
-	case LB_PICK_REPLACE:
+	if (out->way == LB_PICK_RECORD || out->way == LB_PICK_REPLACE) {
 		out->server = schedule(s, turn, true);
 		out->is_for_group = out->server != UINT32_MAX;
 		if (out->is_for_group)
 			return;
-		break;
-	case LB_PICK_SCHEDULE:
-	case LB_PICK_BYPASS:
-		break;
 	}
 	out->server = schedule(s, turn, false);
 }
@@ -91,8 +94,10 @@ static void decide(const struct search *s, struct lb_schedule_state *turn, struc
 void lb_pick_decide(const struct lb_steer *st, uint32_t slot, const struct lb_key *key,
 		    uint64_t now_ms, struct lb_schedule_state *turn, struct lb_pick *out)
 {
-	struct search s = search_for(st, slot, key, now_ms);
+	struct search s;
 
+	begin_search(&s, st, slot, key, now_ms);
+	find_record_key(&s);
 	decide(&s, turn, out);
 }
 
@@ -102,13 +107,18 @@ static uint32_t write_record(struct lb_steer *st, const struct search *s,
 			     const struct lb_pick *pick)
 {
 	const struct lb_record *void_value = pick->way == LB_PICK_REPLACE ? &pick->record : NULL;
+	struct lb_addr client = {{0}};
 	struct lb_record rec;
 	uint32_t winner;
 
+	if (s->flow->is_v6) {
+		client = lb_key_src(s->flow);
+		client = lb_addr_mask(&client, s->svc->persist_len);
+	}
 	rec.member_id = s->svc->servers[pick->server].group_target_id;
 	rec.generation = st->member_generation[rec.member_id] & GENERATION_MASK;
 	rec.expires_s = lb_conn_record_expires_s(s->svc, s->now_ms);
-	switch (lb_persist_write(st->persist, s->record_key, &s->client, now_s_of(s), void_value,
+	switch (lb_persist_write(st->persist, s->record_key, &client, now_s_of(s), void_value,
 				 &rec)) {
 	case LB_PERSIST_EVICTED:
 		lb_count(st, LB_COUNT_record_evicted);
@@ -128,12 +138,16 @@ static uint32_t write_record(struct lb_steer *st, const struct search *s,
 	return pick->server;
 }
 
-uint32_t lb_pick_server(struct lb_steer *st, uint32_t slot, const struct lb_key *key,
-			uint64_t now_ms)
+uint32_t lb_pick_server(struct lb_steer *st, uint32_t slot, const struct lb_pkt *p, uint64_t now_ms)
 {
-	struct search s = search_for(st, slot, key, now_ms);
 	struct lb_pick pick;
+	struct search s;
 
+	begin_search(&s, st, slot, &p->key, now_ms);
+	if (p->has_record_key)
+		s.record_key = p->record_key;
+	else
+		find_record_key(&s);
 	decide(&s, &st->schedule[slot], &pick);
 	if (pick.way == LB_PICK_SCHEDULE)
 		return pick.server;

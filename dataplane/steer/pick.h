@@ -33,8 +33,9 @@ struct lb_pick {
 void lb_pick_decide(const struct lb_steer *st, uint32_t slot, const struct lb_key *key,
 		    uint64_t now_ms, struct lb_schedule_state *turn, struct lb_pick *out);
 
-/* Index of a server of the service in `slot` for the connection that begins with this packet. */
-uint32_t lb_pick_server(struct lb_steer *st, uint32_t slot, const struct lb_key *key,
+/* Index of a server of the service in `slot` for the connection that begins with this packet, whose
+ * record key, if it has one, is of that service. */
+uint32_t lb_pick_server(struct lb_steer *st, uint32_t slot, const struct lb_pkt *p,
 			uint64_t now_ms);
 
 #endif

@@ -93,7 +93,7 @@ static void add_junk(struct shared *s)
 static uint32_t first_packet(const struct worker *w, uint32_t n, uint32_t generation)
 {
 	struct lb_addr client = make_client(n);
-	uint64_t key = lb_persist_key(w->s->t, 1, &client);
+	struct lb_record_key key = lb_persist_key(w->s->t, 1, &client);
 	uint32_t now_s = 100 + (w->idx & 1);
 	struct lb_record found, rec = {.member_id = 1 + w->idx,
 				       .generation = generation,
@@ -155,12 +155,12 @@ static void expect_one_record_each(const struct shared *s)
 
 	for (uint32_t n = 0; n < CLIENTS; n++) {
 		struct lb_addr client = make_client(n);
-		uint64_t key = lb_persist_key(s->t, 1, &client);
+		struct lb_record_key key = lb_persist_key(s->t, 1, &client);
 		uint32_t n_valid = 0, n_tentative = 0;
 
 		for (size_t i = 0; i < n_words; i++) {
-			n_valid += s->mem[i] == key;
-			n_tentative += s->mem[i] == (key | KEY_TENTATIVE);
+			n_valid += s->mem[i] == key.word;
+			n_tentative += s->mem[i] == (key.word | KEY_TENTATIVE);
 		}
 		if (n_valid != 1 || n_tentative != 0)
 			fail("not one record", n, n_valid, n_tentative);
@@ -197,7 +197,7 @@ static void *crowd(void *arg)
 	for (uint32_t i = 0; i < CROWD_STEPS; i++) {
 		uint32_t n = test_random_below(&r, CROWD), now_s = 100 + i / 64 + (w->idx & 1);
 		struct lb_addr client = make_client(n);
-		uint64_t key = lb_persist_key(w->s->t, 1, &client);
+		struct lb_record_key key = lb_persist_key(w->s->t, 1, &client);
 		struct lb_record rec;
 
 		if (i % 16 == 0)

@@ -30,7 +30,7 @@ static struct lb_addr make_client(uint32_t n)
 	return lb_addr_from_v4(rte_cpu_to_be_32(0x0a000000u + n));
 }
 
-static uint64_t make_key(const struct lb_persist_table *t, uint32_t n)
+static struct lb_record_key make_key(const struct lb_persist_table *t, uint32_t n)
 {
 	struct lb_addr client = make_client(n);
 
@@ -57,7 +57,7 @@ Test(persist_table, keys_are_never_0_and_tell_groups_families_and_clients_apart)
 {
 	struct lb_persist_table *t = make_table(100, 1);
 	struct lb_addr none = {{0}}, a = lb_addr_from_v4(0), b = lb_addr_from_v4(UINT32_MAX);
-	uint64_t keys[] = {
+	struct lb_record_key keys[] = {
 		lb_persist_key(t, 0, &none),     lb_persist_key(t, 1, &none),
 		lb_persist_key(t, 0, &a),        lb_persist_key(t, 1, &a),
 		lb_persist_key(t, 65535, &a),    lb_persist_key(t, 65535, &b),
@@ -65,9 +65,9 @@ Test(persist_table, keys_are_never_0_and_tell_groups_families_and_clients_apart)
 	};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		cr_expect_neq(keys[i], 0u, "key %zu", i);
+		cr_expect_neq(keys[i].word, 0u, "key %zu", i);
 		for (size_t j = 0; j < i; j++)
-			cr_expect_neq(keys[i], keys[j], "keys %zu and %zu", i, j);
+			cr_expect_neq(keys[i].word, keys[j].word, "keys %zu and %zu", i, j);
 	}
 	free(t);
 }
@@ -80,7 +80,7 @@ Test(persist_table, a_record_is_followed_until_it_expires)
 				.expires_s = 110};
 	struct lb_record got;
 	struct lb_addr client = make_client(4);
-	uint64_t key = make_key(t, 4);
+	struct lb_record_key key = make_key(t, 4);
 
 	cr_expect_not(lb_persist_lookup(t, key, 100, &got));
 	cr_expect_eq(lb_persist_write(t, key, &client, 100, NULL, &rec), LB_PERSIST_WRITTEN);
@@ -125,7 +125,7 @@ Test(persist_table, exactly_the_void_record_is_replaced)
 {
 	struct lb_persist_table *t = make_table(100, 1);
 	struct lb_addr client = make_client(4);
-	uint64_t key = make_key(t, 4);
+	struct lb_record_key key = make_key(t, 4);
 	struct lb_record was, rec;
 
 	put(t, 4, 1, 100, 200);
@@ -152,7 +152,7 @@ Test(persist_table, exactly_the_void_record_is_replaced)
 Test(persist_table, a_refresh_only_ever_lengthens_the_record_of_its_own_machine)
 {
 	struct lb_persist_table *t = make_table(100, 1);
-	uint64_t key = make_key(t, 4);
+	struct lb_record_key key = make_key(t, 4);
 	struct lb_record rec;
 
 	lb_persist_refresh(t, key, 1, 100, 200);
