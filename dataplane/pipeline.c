@@ -67,8 +67,9 @@ static inline bool find_iface(struct lb_steer *st, struct lb_pkt *p)
  * May end packets with  PUNT (not TCP, UDP or an ICMP error about them; fragments not for us; a
  *                       VLAN without an interface), HAND_OVER (a fragment to where those of its
  *                       packet meet), drop_fragment_malformed, the parser's drops
- * Prefetches            headers of the packets behind; the connection table's bucket, unless a
- *                       stateless service makes choose ask for the service first */
+ * Prefetches            headers of the packets behind; the connection table's bucket. A stateless
+ *                       service leaves hash and bucket to choose, which asks for the service first
+ */
 static void pass_admit(struct lb_pipeline *pl, struct lb_burst *b)
 {
 	struct lb_steer *st = &pl->steer;
@@ -86,9 +87,10 @@ static void pass_admit(struct lb_pipeline *pl, struct lb_burst *b)
 			continue;
 		if (unlikely(p->kind != LB_PKT_FLOW) && !admit_other(pl, p))
 			continue;
-		p->hash = lb_conn_hash(st->conn_table, &p->key);
-		if (likely(st->n_stateless == 0))
+		if (likely(st->n_stateless == 0)) {
+			p->hash = lb_conn_hash(st->conn_table, &p->key);
 			lb_conn_prefetch(st->conn_table, &p->key, p->hash);
+		}
 		b->live[n_live++] = (uint16_t)i;
 	}
 	b->n_live = n_live;
@@ -174,6 +176,8 @@ static void pass_choose(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now
 
 	if (unlikely(st->n_stateless != 0))
 		chosen = lb_choose_stateless(pl, b);
+	if (unlikely((uint32_t)__builtin_popcount(chosen) == b->n_live))
+		return;
 	look_up(st, b, chosen);
 	for (uint32_t i = 0; i < b->n_live; i++) {
 		struct lb_pkt *p = &b->pkt[b->live[i]];

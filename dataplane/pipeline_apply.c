@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "pipeline_state.h"
+#include "steer/maglev_table.h"
 #include "steer/service_limits.h"
 #include "steer/service_object.h"
 
@@ -58,17 +59,27 @@ static void place_waiting(struct lb_pipeline *pl)
 static void set_service_line(struct lb_service_line *line, const struct lb_service *svc)
 {
 	line->life = svc != NULL ? lb_life(svc->epoch) : 0;
-	line->goes_by_table = svc != NULL && svc->is_stateless && svc->settling == NULL &&
-			      svc->maglev != NULL;
 	if (svc == NULL)
 		return;
 	line->vip4_be = lb_addr_is_v4(&svc->vip) ? lb_addr_v4(&svc->vip) : 0;
 	line->forwarding = svc->forwarding;
-	line->scheduler = svc->scheduler;
 	line->gue_port_be = svc->gue_port_be;
 	line->persist_len = svc->persist_len;
 	line->group_id = svc->group_id;
 	line->server_down_action = svc->server_down_action;
+}
+
+/* While slots settle, or where there is no table, the long way decides. */
+static void set_table_line(struct lb_table_line *line, const struct lb_service *svc)
+{
+	*line = (struct lb_table_line){.slots = NULL};
+	if (svc == NULL || !svc->is_stateless || svc->settling != NULL || svc->maglev == NULL)
+		return;
+	line->slots = svc->maglev->slots;
+	line->size = svc->maglev->size;
+	line->servers = svc->by_table;
+	line->scheduler = svc->scheduler;
+	line->forwarding = svc->forwarding;
 }
 
 static void apply_service(struct lb_pipeline *pl, uint32_t slot, const struct lb_service *svc)
@@ -79,6 +90,7 @@ static void apply_service(struct lb_pipeline *pl, uint32_t slot, const struct lb
 
 	st->services[slot] = svc;
 	set_service_line(&st->service_lines[slot], svc);
+	set_table_line(&st->table_lines[slot], svc);
 	st->n_nat_services += (svc != NULL && svc->forwarding == LB_FORWARD_NAT);
 	st->n_nat_services -= (old != NULL && old->forwarding == LB_FORWARD_NAT);
 	st->n_stateless += (svc != NULL && svc->is_stateless);

@@ -4,6 +4,7 @@
 #include "pipeline_state.h"
 #include "steer/promises.h"
 #include "steer/service_limits.h"
+#include "steer/table_line.h"
 
 #define ALIGNMENT 128u
 #define NEWCOMERS_SEED UINT64_C(0x6e6577636f6d6572) /* sets this hash apart from the others */
@@ -62,6 +63,7 @@ static void lay_out(struct arena *a, const struct lb_pipeline_params *params, st
 	st->nat_cursors = take(a, 2 * LB_NAT_SOURCES_MAX * sizeof(*st->nat_cursors));
 	st->nat_addrs = take(a, (LB_NAT_ADDR_IDS_MAX + 1) * sizeof(*st->nat_addrs));
 	st->service_lines = take(a, LB_SERVICES_MAX * sizeof(*st->service_lines));
+	st->table_lines = take(a, LB_SERVICES_MAX * sizeof(*st->table_lines));
 	st->real_lines = take(a, LB_REALS_MAX * sizeof(*st->real_lines));
 	st->limits = take(a, LB_SERVICES_MAX * sizeof(*st->limits));
 	st->promises = take(a, LB_SERVICES_MAX * sizeof(*st->promises));

@@ -7,13 +7,13 @@
 
 #include "packet/encap.h"
 #include "pipeline_state.h"
-#include "steer/maglev_table.h"
-#include "steer/seeded_hash.h"
+#include "steer/service_find.h"
+#include "steer/stable_hash.h"
 #include "steer/stateless.h"
 
 #define NOBODY UINT32_MAX
 
-static bool is_syn(const struct lb_pkt *p)
+static inline bool is_syn(const struct lb_pkt *p)
 {
 	return p->proto == IPPROTO_TCP && lb_is_opening(p);
 }
@@ -31,10 +31,8 @@ void lb_choose_by_table(const struct lb_steer *st, const struct lb_pkt *p, uint3
 			struct lb_schedule_state *turn, struct lb_stateless_choice *out)
 {
 	const struct lb_service *svc = st->services[slot];
-	struct lb_stateless_request rq = {.key = &p->key,
-					  .part = part_of(p),
-					  .targets = &st->targets,
-					  .turn = turn};
+	struct lb_stateless_request rq = {
+		.key = &p->key, .part = part_of(p), .targets = &st->targets, .turn = turn};
 
 	if (svc->is_stateless)
 		lb_stateless_choose(svc, &rq, out);
@@ -46,8 +44,8 @@ bool lb_is_by_table(const struct lb_steer *st, const struct lb_pkt *p, uint32_t 
 {
 	const struct lb_service *svc = st->services[slot];
 
-	return svc->is_stateless || (part_of(p) == LB_FLOW_MIDDLE &&
-				     (lb_goes_by_hash(svc) || svc->settling != NULL));
+	return svc->is_stateless ||
+	       (part_of(p) == LB_FLOW_MIDDLE && (lb_goes_by_hash(svc) || svc->settling != NULL));
 }
 
 bool lb_goes_without_entry(const struct lb_steer *st, const struct lb_pkt *p,
@@ -72,123 +70,6 @@ void lb_send_by_table(const struct lb_steer *st, struct lb_pkt *p, uint32_t slot
 	p->next_hop = st->real_lines[p->real_id].next_hop;
 }
 
-/* A packet on its way through the steps below. */
-struct step {
-	const struct lb_service *svc; /* stateless, with nothing to look up; NULL: the usual way */
-	uint32_t at;                  /* slot of its table */
-	uint32_t server;
-	uint16_t idx;                 /* in the burst */
-};
-
-/* Every packet asks for its service here; one that turns out to need the connection table begins
- * to ask for its bucket, which admit has left to us. */
-static void leave_to_table(const struct lb_steer *st, const struct lb_pkt *p, struct step *s)
-{
-	s->svc = NULL;
-	lb_conn_prefetch(st->conn_table, &p->key, p->hash);
-}
-
-static void find_services(struct lb_steer *st, struct lb_burst *b, struct step *steps)
-{
-	for (uint32_t i = 0; i < b->n_live; i++) {
-		struct lb_pkt *p = &b->pkt[b->live[i]];
-
-		steps[i].idx = b->live[i];
-		p->service = LB_SERVICE_NOT_FOUND;
-		if (p->kind == LB_PKT_FLOW)
-			p->service = lb_service_table_find(st->service_table, &p->key);
-		if (p->service == LB_SERVICE_NOT_FOUND)
-			continue;
-		rte_prefetch0(&st->service_lines[p->service]);
-		rte_prefetch0(&st->services[p->service]->maglev);
-	}
-}
-
-/* Quiet: every slot is settled, and this worker has no entry for the service. */
-static bool is_quiet(const struct lb_steer *st, uint32_t slot)
-{
-	const struct lb_service_line *line = &st->service_lines[slot];
-
-	return line->goes_by_table && line->traffic.conns_live == 0;
-}
-
-static bool is_ours(const struct lb_steer *st, const struct lb_pkt *p)
-{
-	struct lb_flow_target target = {.slot = p->service, .owner = st->worker};
-
-	if (likely(st->n_workers == 1))
-		return true;
-	lb_find_request_owner(st, &p->key, &target);
-	return target.owner == st->worker;
-}
-
-static void find_slots(const struct lb_steer *st, const struct lb_burst *b, struct step *steps)
-{
-	for (uint32_t i = 0; i < b->n_live; i++) {
-		const struct lb_pkt *p = &b->pkt[steps[i].idx];
-		struct step *s = &steps[i];
-		uint64_t hash;
-
-		if (p->service == LB_SERVICE_NOT_FOUND || !is_quiet(st, p->service) ||
-		    !is_ours(st, p)) {
-			leave_to_table(st, p, s);
-			continue;
-		}
-		s->svc = st->services[p->service];
-		/* The outer header goes where nothing has been read or written yet. */
-		if (lb_forwarding_is_tunnel(st->service_lines[p->service].forwarding))
-			rte_prefetch0(p->data - LB_ENCAP_BYTES_MAX);
-		hash = lb_schedule_hash(st->service_lines[p->service].scheduler, &p->key);
-		s->at = lb_hash_reduce((uint32_t)(hash >> 32), s->svc->maglev->size);
-		rte_prefetch0(&s->svc->maglev->slots[s->at]);
-	}
-}
-
-static void find_servers(const struct lb_burst *b, struct step *steps)
-{
-	for (uint32_t i = 0; i < b->n_live; i++) {
-		struct step *s = &steps[i];
-
-		if (s->svc == NULL)
-			continue;
-		s->server = s->svc->maglev->slots[s->at];
-		rte_prefetch0(&s->svc->servers[s->server]);
-	}
-}
-
-/* A packet that may begin something asks whether the server takes new clients; UDP that has begun
- * long ago looks the same, and stays with a server that only drains. */
-static bool may_stay(const struct lb_steer *st, const struct lb_pkt *p, const struct step *s)
-{
-	const struct lb_service_server *server = &s->svc->servers[s->server];
-	uint32_t bits;
-
-	if (p->proto == IPPROTO_TCP && !is_syn(p))
-		return true;
-	bits = lb_target_get(&st->targets, server->target_id);
-	return p->proto == IPPROTO_TCP ? (bits & LB_TARGET_NEW) != 0 : bits != 0;
-}
-
-static void find_reals(const struct lb_steer *st, struct lb_burst *b, struct step *steps)
-{
-	bool opens_entry = false; /* what follows in the burst may belong to that entry */
-
-	for (uint32_t i = 0; i < b->n_live; i++) {
-		struct lb_pkt *p = &b->pkt[steps[i].idx];
-		struct step *s = &steps[i];
-
-		if (s->svc == NULL)
-			continue;
-		if (opens_entry || !may_stay(st, p, s)) {
-			leave_to_table(st, p, s);
-			opens_entry = true;
-			continue;
-		}
-		p->real_id = s->svc->servers[s->server].real_id;
-		rte_prefetch0(&st->real_lines[p->real_id]);
-	}
-}
-
 void lb_count_stateless(struct lb_steer *st, const struct lb_pkt *p)
 {
 	lb_count(st, LB_COUNT_conn_stateless);
@@ -196,27 +77,153 @@ void lb_count_stateless(struct lb_steer *st, const struct lb_pkt *p)
 	lb_add(&st->real_lines[p->real_id].traffic.conns, 1);
 }
 
+/* Packets that go by a table alone take the steps below together, so that what the next step reads
+ * is on its way for all of them. Who is among them is a bit for each packet of the burst. */
+struct walk {
+	struct lb_burst *b;
+	uint32_t here;
+	struct lb_exact_question asked[LB_BURST_MAX]; /* whose service it is */
+	uint32_t at[LB_BURST_MAX];                    /* slot of that one's table */
+};
+
+/* This one takes the usual way. It begins to ask for its connection, which admit has left to us. */
+static void leave(const struct lb_steer *st, struct walk *w, uint32_t i)
+{
+	struct lb_pkt *p = &w->b->pkt[i];
+
+	w->here &= ~(1u << i);
+	p->hash = lb_conn_hash(st->conn_table, &p->key);
+	lb_conn_prefetch(st->conn_table, &p->key, p->hash);
+}
+
+static void ask_services(const struct lb_steer *st, struct walk *w)
+{
+	const struct lb_burst *b = w->b;
+
+	for (uint32_t i = 0; i < b->n_live; i++) {
+		const struct lb_pkt *p = &b->pkt[b->live[i]];
+
+		w->here |= 1u << b->live[i];
+		if (likely(p->kind == LB_PKT_FLOW))
+			w->asked[b->live[i]] = lb_service_ask(st->service_table, &p->key);
+		else
+			leave(st, w, b->live[i]);
+	}
+}
+
+static void find_services(const struct lb_steer *st, struct walk *w)
+{
+	for (uint32_t left = w->here; left != 0; left &= left - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(left);
+		struct lb_pkt *p = &w->b->pkt[i];
+
+		p->service = lb_service_find_asked(st->service_table, &p->key, &w->asked[i]);
+		if (unlikely(p->service == LB_SERVICE_NOT_FOUND)) {
+			leave(st, w, i);
+			continue;
+		}
+		rte_prefetch0(&st->table_lines[p->service]);
+		rte_prefetch0(&st->service_lines[p->service]);
+	}
+}
+
+static bool is_ours(const struct lb_steer *st, const struct lb_pkt *p)
+{
+	struct lb_flow_target target = {.slot = p->service, .owner = st->worker};
+
+	lb_find_request_owner(st, &p->key, &target);
+	return target.owner == st->worker;
+}
+
+/* Quiet: every slot is settled, and this worker has no entry for the service. */
+static inline bool is_quiet(const struct lb_steer *st, const struct lb_pkt *p,
+			    const struct lb_table_line *line)
+{
+	return line->slots != NULL && st->service_lines[p->service].traffic.conns_live == 0 &&
+	       (likely(st->n_workers == 1) || is_ours(st, p));
+}
+
+static void find_slots(const struct lb_steer *st, struct walk *w)
+{
+	for (uint32_t left = w->here; left != 0; left &= left - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(left);
+		const struct lb_pkt *p = &w->b->pkt[i];
+		const struct lb_table_line *line = &st->table_lines[p->service];
+		uint64_t hash;
+
+		if (unlikely(!is_quiet(st, p, line))) {
+			leave(st, w, i);
+			continue;
+		}
+		/* The outer header goes where nothing has been read or written yet. */
+		if (lb_forwarding_is_tunnel(line->forwarding))
+			rte_prefetch0(p->data - LB_ENCAP_BYTES_MAX);
+		hash = likely(line->scheduler == LB_SCHED_MAGLEV)
+			       ? lb_stable_hash_key(&p->key)
+			       : lb_schedule_hash(line->scheduler, &p->key);
+		w->at[i] = lb_hash_reduce((uint32_t)(hash >> 32), line->size);
+		rte_prefetch0(&line->slots[w->at[i]]);
+	}
+}
+
+/* A packet that may begin something asks whether the server takes new clients; UDP that has begun
+ * long ago looks the same, and stays with a server that only drains. */
+static inline bool may_stay(const struct lb_steer *st, const struct lb_pkt *p, uint32_t target_id)
+{
+	uint32_t bits;
+
+	if (likely(p->proto == IPPROTO_TCP && !is_syn(p)))
+		return true;
+	bits = lb_target_get(&st->targets, target_id);
+	return p->proto == IPPROTO_TCP ? (bits & LB_TARGET_NEW) != 0 : bits != 0;
+}
+
+static void find_servers(const struct lb_steer *st, struct walk *w)
+{
+	for (uint32_t left = w->here; left != 0; left &= left - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(left);
+		struct lb_pkt *p = &w->b->pkt[i];
+		const struct lb_table_line *line = &st->table_lines[p->service];
+		const struct lb_table_server *server = &line->servers[line->slots[w->at[i]]];
+
+		/* It may get an entry, and what follows in the burst may belong to that. */
+		if (unlikely(!may_stay(st, p, server->target_id))) {
+			for (; left != 0; left &= left - 1)
+				leave(st, w, (uint32_t)__builtin_ctz(left));
+			return;
+		}
+		p->forwarding = line->forwarding;
+		p->real_id = server->real_id;
+		rte_prefetch0(&st->real_lines[p->real_id]);
+	}
+}
+
+static void find_next_hops(struct lb_steer *st, const struct walk *w)
+{
+	for (uint32_t left = w->here; left != 0; left &= left - 1) {
+		struct lb_pkt *p = &w->b->pkt[__builtin_ctz(left)];
+
+		p->next_hop = st->real_lines[p->real_id].next_hop;
+		rte_prefetch0(&st->hops[p->next_hop]);
+		/* Its outer source port is the connection's. */
+		if (p->forwarding == LB_FORWARD_GUE)
+			p->hash = lb_conn_hash(st->conn_table, &p->key);
+		if (unlikely(is_syn(p)))
+			lb_count_stateless(st, p);
+	}
+}
+
 uint32_t lb_choose_stateless(struct lb_pipeline *pl, struct lb_burst *b)
 {
 	struct lb_steer *st = &pl->steer;
-	struct step steps[LB_BURST_MAX];
-	uint32_t chosen = 0;
+	struct walk w;
 
-	find_services(st, b, steps);
-	find_slots(st, b, steps);
-	find_servers(b, steps);
-	find_reals(st, b, steps);
-	for (uint32_t i = 0; i < b->n_live; i++) {
-		struct lb_pkt *p = &b->pkt[steps[i].idx];
-
-		if (steps[i].svc == NULL)
-			continue;
-		p->forwarding = st->service_lines[p->service].forwarding;
-		p->next_hop = st->real_lines[p->real_id].next_hop;
-		rte_prefetch0(&st->hops[p->next_hop]);
-		if (is_syn(p))
-			lb_count_stateless(st, p);
-		chosen |= 1u << steps[i].idx;
-	}
-	return chosen;
+	w.b = b;
+	w.here = 0;
+	ask_services(st, &w);
+	find_services(st, &w);
+	find_slots(st, &w);
+	find_servers(st, &w);
+	find_next_hops(st, &w);
+	return w.here;
 }

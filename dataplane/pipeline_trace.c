@@ -80,7 +80,8 @@ static void note_admit(const struct lb_tracer *t, const struct lb_pkt *p, struct
 	r->src = (struct lb_trace_end){lb_key_src(&p->key), lb_key_sport(&p->key)};
 	r->dst = (struct lb_trace_end){lb_key_dst(&p->key), lb_key_dport(&p->key)};
 	if (p->verdict == LB_VERDICT_CONTINUE)
-		r->was_known = lb_conn_lookup(st->conn_table, &p->key, p->hash) != NULL;
+		r->was_known = lb_conn_lookup(st->conn_table, &p->key,
+					      lb_conn_hash(st->conn_table, &p->key)) != NULL;
 }
 
 static void note_choose(const struct lb_pkt *p, struct lb_trace_record *r)

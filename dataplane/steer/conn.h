@@ -59,13 +59,11 @@ struct lb_service_line {
 	rte_be32_t vip4_be; /* 0: of IPv6 */
 	uint16_t life;      /* lb_life() of its epoch */
 	rte_be16_t gue_port_be;
-	bool goes_by_table; /* stateless, and every slot is settled */
 	uint8_t forwarding;
-	uint8_t scheduler;
 	uint8_t persist_len;
 	uint16_t group_id; /* 0: no persistence */
 	uint8_t server_down_action;
-	uint8_t unused;
+	uint8_t unused[3];
 };
 
 /* The same of a server. */
@@ -128,6 +126,7 @@ struct lb_steer {
 	struct lb_addr *nat_addrs;                /* by id, LB_NAT_ADDR_IDS_MAX + 1 */
 	struct lb_ifaces ifaces;
 	struct lb_service_line *service_lines; /* LB_SERVICES_MAX */
+	struct lb_table_line *table_lines;     /* LB_SERVICES_MAX */
 	struct lb_real_line *real_lines;       /* LB_REALS_MAX */
 	uint64_t *counters;                    /* LB_COUNTER_N */
 	struct lb_age age;

@@ -145,15 +145,15 @@ struct place {
 
 static struct place place_of(const struct lb_exact_ports *t, const struct lb_exact_key *key)
 {
-	uint64_t hash = lb_exact_hash(t, key);
-	struct place p = {.b = lb_exact_bucket(t, hash)};
+	struct lb_exact_question q = lb_exact_ask(t, key);
+	struct place p = {.b = lb_exact_bucket(t, lb_exact_hash(t, key))};
 
 	for (;;) {
-		uint32_t matches = lb_exact_matches(p.b, key, lb_exact_tag(key, hash));
+		uint32_t matches = lb_exact_matches(p.b, &q);
 
 		for (; matches != 0; matches &= matches - 1) {
 			p.at = (uint32_t)__builtin_ctz(matches);
-			if (lb_exact_is_slot_of(t, key, p.b->slot[p.at]))
+			if (!lb_exact_is_v6(key) || lb_exact_is_slot_of(t, key, p.b->slot[p.at]))
 				return p;
 		}
 		p.before = p.b;

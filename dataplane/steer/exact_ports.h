@@ -131,19 +131,36 @@ static inline struct lb_exact_bucket *lb_exact_bucket(const struct lb_exact_port
 	return &t->buckets[at & t->mask >> (at >= t->n_buckets)];
 }
 
-/* Which entries of this bucket may be the key's. */
+/* The first half of a look-up: where the second one looks, and for what. */
+struct lb_exact_question {
+	const struct lb_exact_bucket *bucket;
+	uint32_t tag;
+	rte_be16_t port_be;
+	uint8_t kind;
+};
+
+static inline struct lb_exact_question lb_exact_ask(const struct lb_exact_ports *t,
+						    const struct lb_exact_key *key)
+{
+	uint64_t hash = lb_exact_hash(t, key);
+
+	return (struct lb_exact_question){lb_exact_bucket(t, hash), lb_exact_tag(key, hash),
+					  key->port_be, (uint8_t)key->kind};
+}
+
+/* Which entries of this bucket may be the wanted one. */
 static inline uint32_t lb_exact_matches(const struct lb_exact_bucket *b,
-					const struct lb_exact_key *key, uint32_t tag)
+					const struct lb_exact_question *q)
 {
 	const __m128i *words = (const __m128i *)b;
-	__m128i wanted = _mm_set1_epi32((int)tag);
-	__m128i tags = _mm_packs_epi32(_mm_cmpeq_epi32(_mm_load_si128(&words[0]), wanted),
-				       _mm_cmpeq_epi32(_mm_load_si128(&words[1]), wanted));
+	__m128i tag = _mm_set1_epi32((int)q->tag);
+	__m128i tags = _mm_packs_epi32(_mm_cmpeq_epi32(_mm_load_si128(&words[0]), tag),
+				       _mm_cmpeq_epi32(_mm_load_si128(&words[1]), tag));
 	__m128i ports = _mm_cmpeq_epi16(_mm_load_si128(&words[2]),
-					_mm_set1_epi16((short)key->port_be));
+					_mm_set1_epi16((short)q->port_be));
 	__m128i both = _mm_packs_epi16(_mm_and_si128(tags, ports), _mm_setzero_si128());
 
-	return (uint32_t)_mm_movemask_epi8(both) & b->in_use[key->kind];
+	return (uint32_t)_mm_movemask_epi8(both) & b->in_use[q->kind];
 }
 
 static inline bool lb_exact_is_slot_of(const struct lb_exact_ports *t,
@@ -151,28 +168,26 @@ static inline bool lb_exact_is_slot_of(const struct lb_exact_ports *t,
 {
 	uint64_t vip[2];
 
-	if (likely(!lb_exact_is_v6(key)))
-		return true;
 	memcpy(vip, &t->vip6[slot], sizeof(vip));
 	return vip[0] == key->upper && vip[1] == key->lower;
 }
 
-/* The slot, or LB_EXACT_NONE. */
-static inline uint32_t lb_exact_find(const struct lb_exact_ports *t, const struct lb_exact_key *key,
-				     uint64_t hash)
+/* The slot, or LB_EXACT_NONE. `q` is of this key, which is read of IPv6 only. */
+static inline uint32_t lb_exact_find(const struct lb_exact_ports *t,
+				     const struct lb_exact_question *q,
+				     const struct lb_exact_key *key)
 {
-	const struct lb_exact_bucket *b = lb_exact_bucket(t, hash);
-	uint32_t tag = lb_exact_tag(key, hash);
+	const struct lb_exact_bucket *b = q->bucket;
 
-	if (unlikely(key->kind >= LB_EXACT_KINDS))
+	if (unlikely(q->kind >= LB_EXACT_KINDS))
 		return LB_EXACT_NONE;
 	for (;;) {
-		uint32_t matches = lb_exact_matches(b, key, tag);
+		uint32_t matches = lb_exact_matches(b, q);
 
 		for (; likely(matches != 0); matches &= matches - 1) {
 			uint32_t slot = b->slot[__builtin_ctz(matches)];
 
-			if (likely(lb_exact_is_slot_of(t, key, slot)))
+			if (likely(q->kind < LB_EXACT_TCP6) || lb_exact_is_slot_of(t, key, slot))
 				return slot;
 		}
 		if (b->next == 0)

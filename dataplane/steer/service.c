@@ -204,6 +204,7 @@ static void copy_head(struct lb_service *svc, const struct lb_service_params *pa
 /* Everything behind the head, in one block with it. */
 struct parts {
 	struct lb_service_server *servers;
+	struct lb_table_server *by_table;
 	uint32_t *by_machine;
 	uint32_t *by_member;
 	uint32_t *by_priority;
@@ -219,20 +220,24 @@ static void place_parts(const struct lb_service_params *params, struct lb_servic
 {
 	size_t n = params->n_servers, n_ranked = params->scheduler == LB_SCHED_PRIORITY ? n : 0;
 	size_t bytes = sizeof(*svc) + n * sizeof(*p->servers) + params->n_ports * sizeof(*p->ports);
+	size_t n_by_table = params->is_stateless ? n : 0;
 
+	bytes += n_by_table * sizeof(*p->by_table);
 	bytes += (2 * n + n_ranked + p->n_sequence) * sizeof(uint32_t);
 	/* Whole lines, so that no two services share one. */
 	p->bytes = (bytes + 63) & ~(size_t)63;
 	if (svc == NULL)
 		return;
 	p->servers = (struct lb_service_server *)(svc + 1);
-	p->by_machine = (uint32_t *)(p->servers + n);
+	p->by_table = (struct lb_table_server *)(p->servers + n);
+	p->by_machine = (uint32_t *)(p->by_table + n_by_table);
 	p->by_member = p->by_machine + n;
 	p->by_priority = p->by_member + n;
 	p->sequence = p->by_priority + n_ranked;
 	p->ports = (struct lb_port_range *)(p->sequence + p->n_sequence);
 	svc->bytes = p->bytes;
 	svc->servers = p->servers;
+	svc->by_table = n_by_table != 0 ? p->by_table : NULL;
 	svc->by_machine = p->by_machine;
 	svc->by_member = p->by_member;
 	svc->by_priority = n_ranked != 0 ? p->by_priority : NULL;
@@ -246,6 +251,9 @@ static int fill_parts(const struct lb_service_params *params, const struct lb_se
 
 	if (params->n_servers != 0)
 		memcpy(p->servers, params->servers, params->n_servers * sizeof(*p->servers));
+	for (uint32_t i = 0; svc->by_table != NULL && i < params->n_servers; i++)
+		p->by_table[i] = (struct lb_table_server){params->servers[i].real_id,
+							  params->servers[i].target_id};
 	memcpy(p->ports, params->ports, params->n_ports * sizeof(*p->ports));
 	rc = build_order(params, machine_of, p->by_machine);
 	if (rc == 0)

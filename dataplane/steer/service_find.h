@@ -44,26 +44,27 @@ static inline struct lb_exact_key lb_service_key(const struct lb_key *key)
 			    lb_key_dport(key));
 }
 
-/* The first half: a hash for the second. */
-static inline uint64_t lb_service_prefetch(const struct lb_service_table *t,
-					   const struct lb_key *key)
+/* The first half. */
+static inline struct lb_exact_question lb_service_ask(const struct lb_service_table *t,
+						      const struct lb_key *key)
 {
 	struct lb_exact_key exact = lb_service_key(key);
-	uint64_t hash = lb_exact_hash(&t->exact, &exact);
+	struct lb_exact_question q = lb_exact_ask(&t->exact, &exact);
 
-	rte_prefetch0(lb_exact_bucket(&t->exact, hash));
-	return hash;
+	rte_prefetch0(q.bucket);
+	return q;
 }
 
 /* Of a port that no service lists by itself. */
 uint32_t lb_service_find_range(const struct lb_service_table *t, const struct lb_key *key);
 
-/* As lb_service_table_find(). */
-static inline uint32_t lb_service_find_hashed(const struct lb_service_table *t,
-					      const struct lb_key *key, uint64_t hash)
+/* As lb_service_table_find(), once the key has been asked for. */
+static inline uint32_t lb_service_find_asked(const struct lb_service_table *t,
+					     const struct lb_key *key,
+					     const struct lb_exact_question *q)
 {
 	struct lb_exact_key exact = lb_service_key(key);
-	uint32_t slot = lb_exact_find(&t->exact, &exact, hash);
+	uint32_t slot = lb_exact_find(&t->exact, q, &exact);
 
 	return likely(slot != LB_EXACT_NONE) ? slot : lb_service_find_range(t, key);
 }

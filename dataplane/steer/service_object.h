@@ -2,7 +2,7 @@
  *
  * Role     what the passes read of a service; the first line is all that an established packet
  *          needs
- * Shape    one block: head, ports, servers, schedule sequence
+ * Shape    one block: head, servers, their orders, schedule sequence, ports
  * Units    as in include/lb/service.h
  * Threads  immutable
  * Memory   one heap block owned by control
@@ -12,6 +12,7 @@
 #define LB_SERVICE_OBJECT_H
 
 #include "lb/service.h"
+#include "steer/table_line.h"
 
 struct lb_service {
 	struct lb_addr vip;
@@ -39,6 +40,7 @@ struct lb_service {
 	 * the next ones, and so on; NULL: 0..n-1 */
 	const uint32_t *sequence;
 	const struct lb_service_server *servers; /* in document order */
+	const struct lb_table_server *by_table;  /* the same, is_stateless only */
 	const uint32_t *by_machine;		 /* server indexes sorted by machine id */
 	const uint32_t *by_member;		 /* ... by group target id */
 	const uint32_t *by_priority;		 /* ... best first; NULL: not by priority */

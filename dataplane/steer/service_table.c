@@ -230,7 +230,9 @@ static struct lb_exact_key exact_of(const struct lb_addr *addr, uint8_t proto, u
 
 static uint32_t find_exact(const struct lb_service_table *t, const struct lb_exact_key *key)
 {
-	return lb_exact_find(&t->exact, key, lb_exact_hash(&t->exact, key));
+	struct lb_exact_question q = lb_exact_ask(&t->exact, key);
+
+	return lb_exact_find(&t->exact, &q, key);
 }
 
 static bool is_block_there(const struct lb_service_table *t, const struct lb_addr *vip,
@@ -366,8 +368,9 @@ uint32_t lb_service_table_lookup(const struct lb_service_table *t, const struct 
 uint32_t lb_service_table_find(const struct lb_service_table *t, const struct lb_key *key)
 {
 	struct lb_exact_key exact = lb_service_key(key);
+	struct lb_exact_question q = lb_exact_ask(&t->exact, &exact);
 
-	return lb_service_find_hashed(t, key, lb_exact_hash(&t->exact, &exact));
+	return lb_service_find_asked(t, key, &q);
 }
 
 bool lb_service_table_has_vip(const struct lb_service_table *t, const struct lb_addr *vip)

@@ -320,7 +320,7 @@ static void ask_burst(const struct bench_world *w, uint32_t from, struct lb_key 
 uint32_t bench_look_up_services(struct bench_world *w)
 {
 	struct lb_key keys[LB_BURST_MAX];
-	uint64_t hash[LB_BURST_MAX];
+	struct lb_exact_question asked[LB_BURST_MAX];
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < LB_BURST_MAX; i++)
@@ -328,9 +328,9 @@ uint32_t bench_look_up_services(struct bench_world *w)
 	for (uint32_t from = 0; from < BENCH_POOL; from += LB_BURST_MAX) {
 		ask_burst(w, from, keys);
 		for (uint32_t i = 0; i < LB_BURST_MAX; i++)
-			hash[i] = lb_service_prefetch(w->services, &keys[i]);
+			asked[i] = lb_service_ask(w->services, &keys[i]);
 		for (uint32_t i = 0; i < LB_BURST_MAX; i++)
-			n += lb_service_find_hashed(w->services, &keys[i], hash[i]) !=
+			n += lb_service_find_asked(w->services, &keys[i], &asked[i]) !=
 			     LB_SERVICE_NOT_FOUND;
 	}
 	return n;
