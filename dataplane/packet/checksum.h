@@ -6,13 +6,15 @@
  * Units    network order as in the packet; the arithmetic does not depend on byte order
  * Threads  pure
  * Memory   reads what it is given
- * Limits   a sum takes 2^32 words before it could overflow
+ * Limits   a sum takes 2^32 words before it could overflow; one from lb_checksum_sum_ipv4 is full
  * Errors   none
  * Source   RFC 1071; RFC 1624 equation 3 (the older update gives 0xffff where 0x0000 is meant)
  * Tests    tests/unit/test_checksum.c
  */
 #ifndef LB_CHECKSUM_H
 #define LB_CHECKSUM_H
+
+#include <stdbool.h>
 
 #include "packet/wire.h"
 
@@ -41,6 +43,24 @@ static inline uint64_t lb_checksum_sum(uint64_t sum, const uint8_t *at, uint32_t
 		sum += last;
 	}
 	return sum;
+}
+
+/* An IPv4 header without options: its words as three, the carries brought round. */
+static inline uint64_t lb_checksum_sum_ipv4(const uint8_t *ip)
+{
+	uint64_t word[2], sum;
+	bool is_over;
+
+	memcpy(word, ip, sizeof(word));
+	is_over = __builtin_add_overflow(word[0], word[1], &sum);
+	is_over = __builtin_add_overflow(sum, (uint64_t)lb_load_be32(ip + 16) + is_over, &sum);
+	return sum + is_over;
+}
+
+/* Of words among which is their own checksum; they are not all 0. */
+static inline bool lb_checksum_is_sound(uint64_t sum)
+{
+	return sum % UINT16_MAX == 0;
 }
 
 /* The checksum field for a whole sum. */

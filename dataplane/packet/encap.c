@@ -150,9 +150,6 @@ bool lb_encap_push(struct lb_pkt *p, const struct lb_encap *e)
 	p->len = whole - p->rest;
 	p->tailroom = end + n - p->len;
 	p->ip_len = (uint16_t)(p->ip_len + n);
-	p->l4_off = (uint16_t)(p->l4_off + n);
-	p->quote_off = (uint16_t)(p->quote_off + n);
-	p->quote_l4_off = (uint16_t)(p->quote_l4_off + n);
-	p->quote_end = (uint16_t)(p->quote_end + n);
+	lb_pkt_move_offsets(p, (int32_t)n);
 	return true;
 }

@@ -91,41 +91,43 @@ struct lb_pkt {
 
 	uint8_t iface;    /* the port's interface with these tags; set by the passes */
 	uint8_t out_port; /* of out_iface; set by the passes */
-	uint32_t tags;    /* lb/vlan.h; 0: the frame is untagged; set by lb_parse */
+	uint32_t hash;    /* of key, by the connection table's seed; set by the passes */
 
 	/* set by lb_parse, which clears everything from here to `key` */
-	uint8_t kind;       /* enum lb_pkt_kind */
-	uint8_t proto;      /* of the outermost IP packet */
-	uint8_t tcp_flags;  /* 0 unless TCP with a complete header */
-	uint8_t l3_off;     /* IP header; behind the tags */
-	uint16_t l4_off;    /* TCP, UDP or ICMP header */
-	uint16_t ip_len;    /* of the IP packet, header included; frame padding excluded */
-	uint16_t quote_off; /* quoted IP header of an ICMP error */
-	uint16_t quote_l4_off;
-	uint16_t quote_end; /* the quoted packet's bytes end here, or are cut here */
+	uint8_t kind;      /* enum lb_pkt_kind */
+	uint8_t proto;     /* of the outermost IP packet */
+	uint8_t tcp_flags; /* 0 unless TCP with a complete header */
+	uint8_t l3_off;    /* IP header; behind the tags */
+	uint16_t l4_off;   /* TCP, UDP or ICMP header */
+	uint16_t ip_len;   /* of the IP packet, header included; frame padding excluded */
+	uint32_t tags;     /* lb/vlan.h; 0: the frame is untagged */
 
 	/* set by the passes */
+	uint32_t next_hop;    /* id */
 	uint16_t drop_reason; /* enum lb_counter */
 	uint8_t verdict;      /* enum lb_verdict */
 	uint8_t out_iface;
 	uint8_t forwarding; /* enum lb_forwarding of its connection; of replies LB_FORWARD_NAT */
-	bool is_reply : 1;  /* travels from the server to the client */
-	bool is_originated : 1; /* the bytes were replaced by a packet of ours; the one that came in
-				   is counted as dropped under drop_reason */
-	bool has_record_key : 1;
-	uint32_t next_hop;      /* id */
-	struct lb_conn *conn;   /* entry of this direction, NULL: none */
+	bool is_reply;      /* travels from the server to the client */
+	bool is_originated; /* the bytes were replaced by a packet of ours; the one that came in is
+			       counted as dropped under drop_reason */
+	bool has_record_key;
+	struct lb_conn *conn; /* entry of this direction, NULL: none */
 
-	struct lb_key key;           /* set by lb_parse */
-	uint32_t service;            /* slot; UINT32_MAX: none */
-	uint32_t real_id;            /* UINT32_MAX: none */
-	uint32_t hash;               /* of key, by the connection table's seed */
+	struct lb_key key;  /* set by lb_parse */
+	uint32_t service;   /* slot; UINT32_MAX: none */
+	uint32_t real_id;   /* UINT32_MAX: none */
+	uint16_t quote_off; /* quoted IP header of an ICMP error; 0: none. Set by lb_parse */
+	uint16_t owner;     /* worker, for HAND_OVER */
 	const struct lb_part *parts; /* of `rest`; set by the maker, read only, void when there is
 					none */
 	struct lb_key to; /* what deliver writes in NAT modes: addresses and ports of the packet
 			      that leaves, of the family of `key` */
 	struct lb_record_key record_key; /* where has_record_key says so */
-	uint16_t owner;                  /* worker, for HAND_OVER */
+
+	/* of kind ICMP_ERROR only; set by lb_parse */
+	uint16_t quote_l4_off;
+	uint16_t quote_end; /* the quoted packet's bytes end here, or are cut here */
 
 	/* of kind FRAGMENT only */
 	uint16_t fragment_off; /* IPv6 fragment header; set by lb_parse */
@@ -142,9 +144,9 @@ static inline void lb_pkt_clear(struct lb_pkt *p)
 	const size_t from = offsetof(struct lb_pkt, kind);
 
 	memset((uint8_t *)p + from, 0, offsetof(struct lb_pkt, key) - from);
-	p->tags = 0;
 	p->service = UINT32_MAX;
 	p->real_id = UINT32_MAX;
+	p->quote_off = 0;
 }
 
 struct lb_burst {
@@ -153,6 +155,19 @@ struct lb_burst {
 	uint16_t live[LB_BURST_MAX]; /* indexes of packets without a verdict, in order */
 	uint32_t n_live;
 };
+
+/* The headers that were found have moved by so many bytes against `data`. */
+static inline void lb_pkt_move_offsets(struct lb_pkt *p, int32_t by)
+{
+	p->l4_off = (uint16_t)(p->l4_off + by);
+	if (p->kind == LB_PKT_FLOW)
+		return;
+	p->quote_off = (uint16_t)(p->quote_off + by);
+	if (p->kind == LB_PKT_ICMP_ERROR) {
+		p->quote_l4_off = (uint16_t)(p->quote_l4_off + by);
+		p->quote_end = (uint16_t)(p->quote_end + by);
+	}
+}
 
 /* Bytes of the frame. */
 static inline uint32_t lb_pkt_bytes(const struct lb_pkt *p)

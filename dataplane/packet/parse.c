@@ -9,7 +9,11 @@
 #include "lb/vlan.h"
 #include "packet/checksum.h"
 
-#define IPV4_FRAGMENT_BITS RTE_BE16(0x3fff) /* more fragments, and the offset */
+/* Of an IPv4 header's first 64 bits: version, words, more fragments, and the offset. Five words and
+ * no fragment is what nearly every packet is. */
+#define IPV4_SHAPE_BITS RTE_BE64(0xff00000000003fff)
+#define IPV4_PLAIN RTE_BE64(0x4500000000000000)
+#define IPV4_FRAGMENT_BITS RTE_BE16(0x3fff)
 #define IPV4_OFFSET_BITS RTE_BE16(0x1fff)
 #define IPV6_OFFSET_BITS RTE_BE16(0xfff8)
 #define IPV6_FRAGMENT_BITS RTE_BE16(0xfff9)
@@ -66,10 +70,10 @@ static inline bool is_group6(const rte_be32_t addr_be[4])
 	return rte_be_to_cpu_32(addr_be[0]) >> 24 == 0xff;
 }
 
+/* All but the ports. */
 static inline void load_key4(struct lb_key *key, const uint8_t *ip, uint8_t proto)
 {
 	memcpy(&key->v4, ip + LB_IPV4_SRC_OFF, 8);
-	key->v4.ports_be = 0;
 	key->v4.proto = proto;
 	key->is_v6 = false;
 }
@@ -85,18 +89,27 @@ static inline void load_key6(struct lb_key *key, const uint8_t *ip, uint8_t prot
 	key->is_v6 = true;
 }
 
-/* The transport header of a whole packet, its ports into the key. */
-static inline void parse_l4(struct lb_pkt *p, uint32_t off, rte_be32_t *ports_be)
+static __rte_noinline void refuse_l4(struct lb_pkt *p)
 {
-	const uint8_t *l4 = p->data + p->l4_off;
-	uint32_t n = off + p->ip_len - p->l4_off, least = LB_UDP_BYTES, len = 0;
+	lb_pkt_drop(p, LB_COUNT_drop_bad_l4_header);
+}
 
-	if (likely(p->proto == IPPROTO_TCP))
+/* The transport header of a whole packet, its ports into the key. */
+static __rte_always_inline void parse_l4(struct lb_pkt *p, uint32_t off, uint8_t proto, uint32_t n,
+					 rte_be32_t *ports_be)
+{
+	const uint8_t *l4 = p->data + off;
+	uint32_t least = LB_UDP_BYTES, len;
+
+	if (likely(proto == IPPROTO_TCP))
 		least = LB_TCP_BYTES;
-	if (likely(n >= least))
-		len = least == LB_TCP_BYTES ? (uint32_t)(l4[12] >> 4) * 4 : lb_load_u16(l4 + 4);
+	if (unlikely(n < least)) {
+		refuse_l4(p);
+		return;
+	}
+	len = least == LB_TCP_BYTES ? (l4[12] & 0xf0u) >> 2 : lb_load_u16(l4 + 4);
 	if (unlikely((len < least) | (len > n))) {
-		lb_pkt_drop(p, LB_COUNT_drop_bad_l4_header);
+		refuse_l4(p);
 		return;
 	}
 	if (likely(least == LB_TCP_BYTES))
@@ -189,6 +202,7 @@ static bool find_quoted4(struct lb_pkt *p, struct walk *w)
 	w->next = ip[9];
 	w->is_later_fragment = (lb_load_be16(ip + 6) & IPV4_OFFSET_BITS) != 0;
 	load_key4(&p->key, ip, w->next);
+	p->key.v4.ports_be = 0;
 	/* What follows the quoted packet is no part of it. Senders that quote a length already
 	 * reduced by the header's are old but known: such a length is not believed. */
 	if (total >= header + LB_ICMP_BYTES && total < have)
@@ -270,37 +284,10 @@ static inline bool refuse(struct lb_pkt *p, enum lb_counter reason)
 	return false;
 }
 
-/* Version, lengths and checksum; fills proto, l4_off and ip_len. */
-static __rte_always_inline bool is_ipv4_sound(struct lb_pkt *p, const uint8_t *ip, uint32_t off)
-{
-	uint32_t have = p->len - off, header = LB_IPV4_BYTES, total;
-	uint64_t sum;
-
-	if (unlikely(have < LB_IPV4_BYTES))
-		return refuse(p, LB_COUNT_drop_truncated);
-	sum = lb_checksum_sum(0, ip, LB_IPV4_BYTES);
-	if (unlikely(ip[0] != 0x45)) {
-		header = (ip[0] & 15u) * 4;
-		if (ip[0] >> 4 != 4 || header < LB_IPV4_BYTES)
-			return refuse(p, LB_COUNT_drop_bad_ipv4_header);
-		if (header > have)
-			return refuse(p, LB_COUNT_drop_truncated);
-		sum = lb_checksum_sum(sum, ip + LB_IPV4_BYTES, header - LB_IPV4_BYTES);
-	}
-	total = lb_load_u16(ip + 2);
-	if (unlikely(total < header || lb_checksum_fold(sum) != UINT16_MAX))
-		return refuse(p, LB_COUNT_drop_bad_ipv4_header);
-	if (unlikely(total > have + p->rest))
-		return refuse(p, LB_COUNT_drop_truncated);
-	p->proto = ip[9];
-	p->l4_off = (uint16_t)(off + header);
-	p->ip_len = (uint16_t)total;
-	return true;
-}
-
 /* Whatever is not a whole TCP or UDP packet between plain addresses. */
-static void parse_odd_ipv4(struct lb_pkt *p, bool is_fragment)
+static __rte_noinline void parse_odd_ipv4(struct lb_pkt *p, bool is_fragment)
 {
+	p->key.v4.ports_be = 0;
 	if (!is_tcp_or_udp(p->proto) &&
 	    (p->proto != IPPROTO_ICMP || is_fragment || !is_icmp_error(p)))
 		return;
@@ -313,23 +300,68 @@ static void parse_odd_ipv4(struct lb_pkt *p, bool is_fragment)
 	else if (p->proto == IPPROTO_ICMP)
 		parse_icmp_error(p);
 	else
-		parse_l4(p, p->l3_off, &p->key.v4.ports_be);
+		parse_l4(p, p->l4_off, p->proto, p->l3_off + p->ip_len - p->l4_off,
+			 &p->key.v4.ports_be);
 }
 
-static __rte_always_inline void parse_ipv4(struct lb_pkt *p, uint32_t off)
+/* What parsing an IPv4 packet begins with. */
+struct ipv4_start {
+	uint32_t off;      /* of its header */
+	uint32_t n_header; /* bytes, all of them there */
+	uint32_t have;     /* bytes from `off` on, in all buffers */
+	bool is_fragment;
+	uint64_t sum; /* of the header */
+};
+
+static __rte_always_inline void parse_ipv4(struct lb_pkt *p, const struct ipv4_start *s)
+{
+	const uint8_t *ip = p->data + s->off;
+	uint32_t total = lb_load_u16(ip + 2);
+	uint8_t proto = ip[9];
+
+	if (unlikely(total < s->n_header || !lb_checksum_is_sound(s->sum))) {
+		lb_pkt_drop(p, LB_COUNT_drop_bad_ipv4_header);
+		return;
+	}
+	if (unlikely(total > s->have)) {
+		lb_pkt_drop(p, LB_COUNT_drop_truncated);
+		return;
+	}
+	p->proto = proto;
+	p->l4_off = (uint16_t)(s->off + s->n_header);
+	p->ip_len = (uint16_t)total;
+	load_key4(&p->key, ip, proto);
+	if (likely(is_tcp_or_udp(proto) && !s->is_fragment &&
+		   !(is_special_net[ip[LB_IPV4_SRC_OFF]] | is_special_net[ip[LB_IPV4_DST_OFF]])))
+		parse_l4(p, s->off + s->n_header, proto, total - s->n_header, &p->key.v4.ports_be);
+	else
+		parse_odd_ipv4(p, s->is_fragment);
+}
+
+/* Behind tags, with options, in several buffers, a fragment, or malformed. */
+static void parse_any_ipv4(struct lb_pkt *p, uint32_t off)
 {
 	const uint8_t *ip = p->data + off;
-	bool is_fragment, is_special;
+	uint32_t have = p->len - off;
+	struct ipv4_start s = {.off = off, .have = have + p->rest};
 
-	if (unlikely(!is_ipv4_sound(p, ip, off)))
+	if (have < LB_IPV4_BYTES) {
+		lb_pkt_drop(p, LB_COUNT_drop_truncated);
 		return;
-	load_key4(&p->key, ip, p->proto);
-	is_fragment = (lb_load_be16(ip + 6) & IPV4_FRAGMENT_BITS) != 0;
-	is_special = is_special_net[ip[LB_IPV4_SRC_OFF]] | is_special_net[ip[LB_IPV4_DST_OFF]];
-	if (likely(is_tcp_or_udp(p->proto) & !is_fragment & !is_special))
-		parse_l4(p, off, &p->key.v4.ports_be);
-	else
-		parse_odd_ipv4(p, is_fragment);
+	}
+	s.n_header = (ip[0] & 15u) * 4;
+	if (ip[0] >> 4 != 4 || s.n_header < LB_IPV4_BYTES) {
+		lb_pkt_drop(p, LB_COUNT_drop_bad_ipv4_header);
+		return;
+	}
+	if (s.n_header > have) {
+		lb_pkt_drop(p, LB_COUNT_drop_truncated);
+		return;
+	}
+	s.is_fragment = (lb_load_be16(ip + 6) & IPV4_FRAGMENT_BITS) != 0;
+	s.sum = lb_checksum_sum(lb_checksum_fold(lb_checksum_sum_ipv4(ip)), ip + LB_IPV4_BYTES,
+				s.n_header - LB_IPV4_BYTES);
+	parse_ipv4(p, &s);
 }
 
 /* Version and lengths, extension headers; fills proto, l4_off and ip_len. */
@@ -380,12 +412,12 @@ static void parse_ipv6(struct lb_pkt *p)
 	} else if (p->proto == IPPROTO_ICMPV6) {
 		parse_icmp_error(p);
 	} else {
-		parse_l4(p, off, &p->key.v6.ports_be);
+		parse_l4(p, p->l4_off, p->proto, off + p->ip_len - p->l4_off, &p->key.v6.ports_be);
 	}
 }
 
 /* Behind one tag or two. A further one leaves OTHER, like any type that is not IP. */
-static __rte_noinline void parse_tagged(struct lb_pkt *p, rte_be16_t type_be)
+static void parse_tagged(struct lb_pkt *p, rte_be16_t type_be)
 {
 	enum lb_vlan_type type = lb_vlan_type_of(rte_be_to_cpu_16(type_be));
 	uint32_t off = LB_ETH_BYTES;
@@ -402,33 +434,58 @@ static __rte_noinline void parse_tagged(struct lb_pkt *p, rte_be16_t type_be)
 	}
 	p->l3_off = (uint8_t)off;
 	if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV4))
-		parse_ipv4(p, off);
+		parse_any_ipv4(p, off);
 	else if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV6))
 		parse_ipv6(p);
 }
 
-void lb_parse(struct lb_pkt *p)
+static __rte_noinline void parse_any(struct lb_pkt *p)
 {
 	rte_be16_t type;
 
-	lb_pkt_clear(p);
-	p->l3_off = LB_ETH_BYTES;
-	p->key.is_v6 = false;
-	if (unlikely(p->len < LB_ETH_BYTES)) {
+	if (p->len < LB_ETH_BYTES) {
 		lb_pkt_drop(p, LB_COUNT_drop_truncated);
 		return;
 	}
 	/* Offsets are 16 bits wide. */
-	if (unlikely(p->len + p->rest > UINT16_MAX ||
-		     (p->rest != 0 && p->len < LB_CONTIGUOUS_MIN))) {
+	if (p->len + p->rest > UINT16_MAX || (p->rest != 0 && p->len < LB_CONTIGUOUS_MIN)) {
 		lb_pkt_drop(p, LB_COUNT_drop_too_large);
 		return;
 	}
 	type = lb_load_be16(p->data + 12);
-	if (likely(type == RTE_BE16(RTE_ETHER_TYPE_IPV4)))
-		parse_ipv4(p, LB_ETH_BYTES);
+	if (type == RTE_BE16(RTE_ETHER_TYPE_IPV4))
+		parse_any_ipv4(p, LB_ETH_BYTES);
 	else if (type == RTE_BE16(RTE_ETHER_TYPE_IPV6))
 		parse_ipv6(p);
 	else
 		parse_tagged(p, type);
+}
+
+/* In one buffer, untagged, IPv4 without options, no fragment. */
+static inline bool is_plain(const struct lb_pkt *p)
+{
+	const uint32_t least = LB_ETH_BYTES + LB_IPV4_BYTES;
+
+	return p->rest == 0 && p->len - least <= UINT16_MAX - least &&
+	       lb_load_be16(p->data + 12) == RTE_BE16(RTE_ETHER_TYPE_IPV4) &&
+	       (lb_load_be64(p->data + LB_ETH_BYTES) & IPV4_SHAPE_BITS) == IPV4_PLAIN;
+}
+
+void lb_parse(struct lb_pkt *p)
+{
+	lb_pkt_clear(p);
+	p->l3_off = LB_ETH_BYTES;
+	p->key.is_v6 = false;
+	if (likely(is_plain(p))) {
+		const struct ipv4_start s = {
+			.off = LB_ETH_BYTES,
+			.n_header = LB_IPV4_BYTES,
+			.have = p->len - LB_ETH_BYTES,
+			.sum = lb_checksum_sum_ipv4(p->data + LB_ETH_BYTES),
+		};
+
+		parse_ipv4(p, &s);
+	} else {
+		parse_any(p);
+	}
 }

@@ -38,9 +38,6 @@ bool lb_tags_replace(struct lb_pkt *p, uint32_t tags)
 	lb_store_u16(at, p->data[l3_off] >> 4 == 6 ? 0x86dd : 0x0800);
 	p->tags = tags;
 	p->l3_off = (uint8_t)l3_off;
-	p->l4_off = (uint16_t)(p->l4_off + grown);
-	p->quote_off = (uint16_t)(p->quote_off + grown);
-	p->quote_l4_off = (uint16_t)(p->quote_l4_off + grown);
-	p->quote_end = (uint16_t)(p->quote_end + grown);
+	lb_pkt_move_offsets(p, grown);
 	return true;
 }

@@ -52,6 +52,14 @@ static inline rte_be32_t lb_load_be32(const uint8_t *at)
 	return word;
 }
 
+static inline rte_be64_t lb_load_be64(const uint8_t *at)
+{
+	rte_be64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
 static inline void lb_store_be16(uint8_t *at, rte_be16_t word)
 {
 	memcpy(at, &word, sizeof(word));
