@@ -85,9 +85,9 @@ static int room_table(const struct lb_ctl_view *view, const cJSON *tables)
 	struct lb_ctl_table *table = lb_ctl_table_create(columns, N_OF(columns));
 	const cJSON *conns = lb_ctl_json_get(tables, "connections"), *worker;
 
-	add_fill(table, "connections", conns);
+	add_fill(table, "connection entries", conns);
 	cJSON_ArrayForEach(worker, lb_ctl_json_get(conns, "workers"))
-		add_fill(table, "connections", worker);
+		add_fill(table, "connection entries", worker);
 	add_fill(table, "persistence records", lb_ctl_json_get(tables, "persistence_records"));
 	return lb_ctl_finish_table(view, table);
 }

@@ -216,21 +216,24 @@ static void add_workers(const struct lb_dataplane *dp, struct lb_text *out)
 	uint32_t n = lb_dataplane_n_workers(dp);
 
 	add_family(out, "ballast_connection_entries", "gauge",
-		   "entries of the connection tables in use");
+		   "entries of the connection tables in use: two of a nat or fullnat connection, "
+		   "one of "
+		   "others");
 	for (uint32_t i = 0; i < n; i++) {
 		struct lb_worker_info info;
 
 		lb_dataplane_worker_info(dp, i, &info);
-		lb_text_fmt(out, "ballast_connection_entries{worker=\"%u\"} %u\n", i, info.n_conns);
+		lb_text_fmt(out, "ballast_connection_entries{worker=\"%u\"} %u\n", i,
+			    info.n_entries);
 	}
 	add_family(out, "ballast_connection_entries_limit", "gauge",
-		   "connections that the worker's table takes");
+		   "entries that the worker has room for, two for each stated connection");
 	for (uint32_t i = 0; i < n; i++) {
 		struct lb_worker_info info;
 
 		lb_dataplane_worker_info(dp, i, &info);
 		lb_text_fmt(out, "ballast_connection_entries_limit{worker=\"%u\"} %u\n", i,
-			    info.conns_max);
+			    info.entries_max);
 	}
 }
 

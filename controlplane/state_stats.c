@@ -193,11 +193,11 @@ static void add_tables(const struct lb_control *ctl, struct lb_text *out)
 		struct lb_worker_info info;
 
 		lb_dataplane_worker_info(dp, i, &info);
-		used += info.n_conns;
-		limit += info.conns_max;
+		used += info.n_entries;
+		limit += info.entries_max;
 		lb_text_json_open(out, NULL, '{');
 		lb_text_json_u64(out, "worker", i);
-		add_fill(out, info.n_conns, info.conns_max);
+		add_fill(out, info.n_entries, info.entries_max);
 		lb_text_json_close(out, '}');
 	}
 	lb_text_json_close(out, ']');

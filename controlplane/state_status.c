@@ -241,8 +241,8 @@ void lb_state_workers(const struct lb_control *ctl, struct lb_text *out)
 		lb_text_json_u64(out, "busy_tsc", info.busy_tsc);
 		lb_text_json_u64(out, "total_tsc", info.total_tsc);
 		lb_text_json_u64(out, "tsc_hz", info.tsc_hz);
-		lb_text_json_u64(out, "connection_entries", info.n_conns);
-		lb_text_json_u64(out, "connection_entries_max", info.conns_max);
+		lb_text_json_u64(out, "connection_entries", info.n_entries);
+		lb_text_json_u64(out, "connection_entries_max", info.entries_max);
 		lb_text_json_u64(out, "memory_bytes", info.memory_bytes);
 		if (info.numa_node >= 0)
 			lb_text_json_i64(out, "numa_node", info.numa_node);

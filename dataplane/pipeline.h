@@ -34,7 +34,8 @@ struct lb_pipeline;
 struct lb_pipeline_params {
 	uint32_t worker; /* own index */
 	uint32_t n_workers;
-	uint32_t n_connections; /* this worker's share */
+	uint32_t n_connections; /* this worker's share, of which each takes two entries; one-way
+				   connections take one, so that there may be twice as many */
 	uint64_t seed;
 	struct lb_persist_table *persist; /* shared */
 	const struct lb_rss_map *rss; /* shared; may be filled until the first burst. NULL: none */
@@ -92,6 +93,10 @@ void lb_pipeline_service_traffic(const struct lb_pipeline *pl, uint32_t slot,
 void lb_pipeline_real_traffic(const struct lb_pipeline *pl, uint32_t real_id,
 			      struct lb_traffic *add_to);
 uint32_t lb_pipeline_conns(const struct lb_pipeline *pl);
+
+/* Entries of its connection tables in use now, and how many it has room for. */
+uint32_t lb_pipeline_entries(const struct lb_pipeline *pl);
+uint32_t lb_pipeline_entries_max(const struct lb_pipeline *pl);
 
 /* Between bursts: what would happen to a packet of this 5-tuple now. Changes nothing. */
 void lb_pipeline_explain(const struct lb_pipeline *pl, const struct lb_question *q, uint64_t now_ms,

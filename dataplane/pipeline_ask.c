@@ -81,6 +81,16 @@ uint32_t lb_pipeline_conns(const struct lb_pipeline *pl)
 	return __atomic_load_n(&pl->steer.conns, __ATOMIC_RELAXED);
 }
 
+uint32_t lb_pipeline_entries(const struct lb_pipeline *pl)
+{
+	return __atomic_load_n(&pl->steer.entries, __ATOMIC_RELAXED);
+}
+
+uint32_t lb_pipeline_entries_max(const struct lb_pipeline *pl)
+{
+	return pl->steer.entries_max;
+}
+
 bool lb_pipeline_list(const struct lb_pipeline *pl, struct lb_conn_listing *l, uint64_t now_ms,
 		      struct lb_listing_record out[2], uint32_t *n)
 {

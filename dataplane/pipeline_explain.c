@@ -58,8 +58,10 @@ static void tell_conn(const struct lb_steer *st, const struct lb_conn *conn, uin
 /* The packet removes this connection before it is counted how many there are. */
 static void take_out(struct lb_steer *st, const struct lb_conn *conn, bool is_v6)
 {
-	bool is_whole = !lb_conn_is_reply(conn) || lb_conn_peer(st, conn, is_v6) != NULL;
+	bool has_peer = lb_conn_peer(st, conn, is_v6) != NULL;
+	bool is_whole = !lb_conn_is_reply(conn) || has_peer;
 
+	st->entries -= has_peer ? 2 : 1;
 	st->conns -= is_whole;
 	st->n_embryonic -= is_whole && lb_conn_is_embryonic(conn);
 }

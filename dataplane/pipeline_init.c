@@ -35,8 +35,8 @@ struct parts {
 	struct lb_awaited *awaited;
 };
 
-/* A NAT connection takes two entries, and the table is to be no fuller than 80 % of them (decision
- * 0130); either family may need them all. */
+/* A NAT connection takes two entries, and the table is to be no fuller than 80 % (decision 0130);
+ * either family may need them all. */
 static uint32_t entries_of(const struct lb_pipeline_params *params)
 {
 	return params->n_connections / 2 * 5;
@@ -119,7 +119,7 @@ int lb_pipeline_init(void *mem, const struct lb_pipeline_params *params, struct 
 	struct lb_steer st = {.worker = params->worker,
 			      .n_workers = params->n_workers,
 			      .seed = params->seed,
-			      .conns_max = params->n_connections,
+			      .entries_max = 2 * params->n_connections,
 			      .persist = params->persist,
 			      .rss = params->n_workers > 1 ? params->rss : NULL};
 	struct parts parts;

@@ -55,8 +55,7 @@ bool lb_goes_without_entry(const struct lb_steer *st, const struct lb_pkt *p,
 		return !choice->needs_entry;
 	/* Below this share of the table nobody is evicted: a flood of packets in mid-stream that
 	 * belong to nothing takes no entry from anybody. */
-	return (p->tcp_flags & LB_TCP_RST) != 0 ||
-	       (uint64_t)st->conns * 5 >= (uint64_t)st->conns_max * 4;
+	return (p->tcp_flags & LB_TCP_RST) != 0 || lb_conn_is_room_used(st);
 }
 
 void lb_send_by_table(const struct lb_steer *st, struct lb_pkt *p, uint32_t slot, uint32_t server)

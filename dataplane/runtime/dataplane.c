@@ -444,8 +444,8 @@ void lb_dataplane_worker_info(const struct lb_dataplane *dp, uint32_t worker,
 	out->core = w->core;
 	lb_worker_stats_read(&w->stats, out);
 	out->tsc_hz = rte_get_tsc_hz();
-	out->n_conns = lb_pipeline_conns(w->pipeline);
-	out->conns_max = w->n_connections;
+	out->n_entries = lb_pipeline_entries(w->pipeline);
+	out->entries_max = lb_pipeline_entries_max(w->pipeline);
 	out->memory_bytes = w->block_bytes;
 	out->numa_node = (int32_t)rte_lcore_to_socket_id(worker + 1);
 }

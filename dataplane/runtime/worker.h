@@ -62,7 +62,6 @@ struct lb_worker {
 	uint32_t core;
 	struct lb_pipeline *pipeline;
 	size_t block_bytes; /* of the mapping that holds all of it */
-	uint32_t n_connections;
 	const struct lb_port
 		*ports; /* by interface; the second of one device has none of its own */
 	uint32_t n_ports;

@@ -85,7 +85,6 @@ int lb_worker_block_create(const struct lb_pipeline_params *params, struct lb_wo
 	w->block_bytes = bytes;
 	w->idx = params->worker;
 	w->n_workers = params->n_workers;
-	w->n_connections = params->n_connections;
 	rc = init_rings(w, &at);
 	if (rc == 0)
 		rc = lb_pipeline_init(at, params, &w->pipeline);

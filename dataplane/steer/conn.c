@@ -90,20 +90,21 @@ struct lb_conn *lb_conn_peer(const struct lb_steer *st, const struct lb_conn *co
 	return peer;
 }
 
-static void set_conns(struct lb_steer *st, uint32_t n)
+static void add_to(uint32_t *count, uint32_t n)
 {
-	__atomic_store_n(&st->conns, n, __ATOMIC_RELAXED);
+	__atomic_store_n(count, *count + n, __ATOMIC_RELAXED);
 }
 
 static void remove_entry(struct lb_steer *st, struct lb_conn *conn, bool is_v6)
 {
 	if (!lb_conn_is_reply(conn)) {
-		set_conns(st, st->conns - 1);
+		add_to(&st->conns, (uint32_t)-1);
 		st->n_embryonic -= lb_conn_is_embryonic(conn);
 		lb_add(&st->service_lines[conn->service].traffic.conns_live, (uint64_t)-1);
 		lb_add(&st->real_lines[conn->fwd.real_id].traffic.conns_live, (uint64_t)-1);
 	}
 	st->table_changes++;
+	add_to(&st->entries, (uint32_t)-1);
 	lb_conn_remove(st->conn_table, conn, is_v6);
 }
 
@@ -235,15 +236,17 @@ static struct lb_conn *insert(struct lb_steer *st, const struct lb_key *key, uin
 
 	st->table_changes++;
 	conn = lb_conn_insert(st->conn_table, key, hash, kind, &n_displaced);
-	if (conn == NULL && (uint64_t)st->conns * 5 >= (uint64_t)st->conns_max * 4 &&
+	if (conn == NULL && lb_conn_is_room_used(st) &&
 	    lb_conn_evict_at(st, key->is_v6, hash, now_ms))
 		conn = lb_conn_insert(st->conn_table, key, hash, kind, &n_displaced);
 	if (n_displaced != 0) {
 		lb_add(&st->counters[LB_COUNT_conn_displaced], n_displaced);
 		st->age.has_displaced = true;
 	}
-	if (conn != NULL)
-		conn->last_tick = lb_tick(now_ms);
+	if (conn == NULL)
+		return NULL;
+	conn->last_tick = lb_tick(now_ms);
+	add_to(&st->entries, 1);
 	return conn;
 }
 
@@ -353,7 +356,7 @@ struct lb_conn *lb_conn_open(struct lb_steer *st, struct lb_conn_request *rq, ui
 		       : insert_pair(st, rq, &plan.like, &plan.replies, now_ms);
 	if (conn == NULL)
 		return NULL;
-	set_conns(st, st->conns + 1);
+	add_to(&st->conns, 1);
 	st->n_embryonic += lb_conn_is_embryonic(conn);
 	lb_conn_fifo_push(&st->begun, rq->hash, rq->key->is_v6, now_ms);
 	lb_count(st, LB_COUNT_conn_created);

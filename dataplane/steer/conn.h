@@ -9,7 +9,7 @@
  * Threads  owner worker only
  * Memory   none of its own
  * Limits   who gives way at the stated capacity: conn_room.h. A connection active within the last
- *          LB_EVICT_IDLE_S never does; below 80 % of the capacity none that is established does
+ *          LB_EVICT_IDLE_S never does; below 80 % of the room none that is established does
  * Errors   open: NULL with the drop reason
  * Source   DESIGN 3.4, 3.5, 3.7
  * Tests    tests/unit/test_conn.c
@@ -103,8 +103,9 @@ struct lb_steer {
 	uint32_t n_nat_services;           /* services whose replies carry no address of ours */
 	uint32_t n_stateless;              /* services without an entry per connection */
 	uint64_t seed;
-	uint32_t conns_max; /* stated capacity of this worker */
-	uint32_t conns;     /* connections now (pairs); control: ro */
+	uint32_t entries_max; /* room of this worker: two for each stated connection */
+	uint32_t entries;     /* in use now, both families; control: ro */
+	uint32_t conns;       /* connections now; control: ro */
 	uint32_t
 		table_changes; /* moves on with each insertion and removal: pointers to entries that
 				   were found before are void */
@@ -197,6 +198,18 @@ struct lb_conn *lb_conn_open(struct lb_steer *st, struct lb_conn_request *rq, ui
 bool lb_conn_peer_key(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6,
 		      struct lb_key *out);
 struct lb_conn *lb_conn_peer(const struct lb_steer *st, const struct lb_conn *conn, bool is_v6);
+
+/* How many entries a connection takes. */
+static inline uint32_t lb_conn_n_entries(uint8_t forwarding)
+{
+	return lb_forwarding_is_one_way(forwarding) ? 1 : 2;
+}
+
+/* Is the room used to 80 % or more? Below that no established connection gives way. */
+static inline bool lb_conn_is_room_used(const struct lb_steer *st)
+{
+	return (uint64_t)st->entries * 5 >= (uint64_t)st->entries_max * 4;
+}
 
 static inline bool lb_conn_is_reply(const struct lb_conn *conn)
 {

@@ -7,8 +7,9 @@
  * Units    ms since the worker started, the low 31 bits
  * Threads  owner worker only
  * Memory   8 bytes a mark in the caller's block, touched only as far as it was ever used
- * Limits   as many marks as the worker may have connections; a further one forgets the oldest mark,
- *          whose connection then leaves by its timeout
+ * Limits   as many marks as the worker has stated connections, and so half as many as it may have
+ *          one-way ones; a further one forgets the oldest mark, whose connection then leaves by its
+ *          timeout
  * Errors   none
  * Tests    tests/unit/test_conn_room.c
  */

@@ -9,7 +9,7 @@
 #define EVICT_IDLE_TICKS ((LB_EVICT_IDLE_S * 1000u) >> LB_TICK_SHIFT_MS)
 #define EVICT_PLACES 8u
 #define RANK_USELESS 0x10000u /* over or embryonic; below: ticks of idleness */
-#define FEW_EMBRYOS 64u	      /* fewer than 1 in so many: they are no flood */
+#define FEW_EMBRYOS 128u      /* fewer than 1 to so many entries: they are no flood */
 #define OWN_MARKS_SEARCHED 16u
 
 static bool is_over_for_good(const struct lb_conn *conn)
@@ -21,15 +21,20 @@ static bool is_over_for_good(const struct lb_conn *conn)
 /* The last part of the room is for clients that have proven themselves. */
 enum room { ROOM_AMPLE, ROOM_SHORT, ROOM_NONE };
 
-static enum room room_of(const struct lb_steer *st, bool is_v6)
+static uint32_t n_wanted(const struct lb_steer *st, const struct lb_conn_request *rq)
 {
-	uint32_t n_entries = lb_conn_capacity(st->conn_table, is_v6), max = st->conns_max;
-	uint32_t n = lb_conn_count(st->conn_table, is_v6) + 2;
+	return lb_conn_n_entries(st->services[rq->slot]->forwarding);
+}
 
-	if (st->conns >= max || n > n_entries - n_entries * UINT64_C(3) / 20)
+static enum room room_for(const struct lb_steer *st, const struct lb_conn_request *rq)
+{
+	uint32_t n_places = lb_conn_capacity(st->conn_table, rq->key->is_v6);
+	uint32_t n_here = lb_conn_count(st->conn_table, rq->key->is_v6) + n_wanted(st, rq);
+	uint32_t n = st->entries + n_wanted(st, rq), max = st->entries_max;
+
+	if (n > max || n_here > n_places - n_places * UINT64_C(3) / 20)
 		return ROOM_NONE;
-	return st->conns >= max - max / 16 || n > n_entries - n_entries / 5 ? ROOM_SHORT
-									      : ROOM_AMPLE;
+	return n > max - max / 16 || n_here > n_places - n_places / 5 ? ROOM_SHORT : ROOM_AMPLE;
 }
 
 bool lb_conn_is_proven(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms)
@@ -237,7 +242,7 @@ static enum lb_counter admit_by_limits(struct lb_steer *st, struct lb_conn_reque
 
 static bool has_many_embryos(const struct lb_steer *st)
 {
-	return (uint64_t)st->n_embryonic * FEW_EMBRYOS >= st->conns_max;
+	return (uint64_t)st->n_embryonic * FEW_EMBRYOS >= st->entries_max;
 }
 
 enum lb_counter lb_conn_admit(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms)
@@ -248,7 +253,7 @@ enum lb_counter lb_conn_admit(struct lb_steer *st, struct lb_conn_request *rq, u
 		if (reason != 0)
 			return reason;
 	}
-	if (room_of(st, rq->key->is_v6) == ROOM_AMPLE || !has_many_embryos(st) ||
+	if (room_for(st, rq) == ROOM_AMPLE || !has_many_embryos(st) ||
 	    lb_goes_by_hash(st->services[rq->slot]) ||
 	    find_oldest(st, &st->over, is_over_for_good) != NULL ||
 	    find_oldest(st, &st->begun, lb_conn_is_embryonic) == NULL || !is_young(st, now_ms) ||
@@ -261,7 +266,7 @@ enum lb_counter lb_conn_admit(struct lb_steer *st, struct lb_conn_request *rq, u
 static bool choose_leaver(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms,
 			  struct victim *out)
 {
-	enum room room = room_of(st, rq->key->is_v6);
+	enum room room = room_for(st, rq);
 	bool has_many = has_many_embryos(st);
 	struct victim embryo;
 
@@ -282,7 +287,7 @@ static bool choose_leaver(struct lb_steer *st, struct lb_conn_request *rq, uint6
 	if (embryo.rank != 0 && has_many && room == ROOM_NONE)
 		return true;
 	*out = (struct victim){0};
-	if (st->conns < st->conns_max)
+	if (st->entries + n_wanted(st, rq) <= st->entries_max)
 		return true;
 	*out = find_victim(st, rq->key->is_v6, rq->hash, now_ms);
 	if (out->rank >= RANK_USELESS || (out->rank != 0 && !has_many))
@@ -293,11 +298,17 @@ static bool choose_leaver(struct lb_steer *st, struct lb_conn_request *rq, uint6
 
 bool lb_conn_make_room(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms)
 {
+	uint32_t n_left = n_wanted(st, rq), n_before;
 	struct victim leaver;
 
-	if (!choose_leaver(st, rq, now_ms, &leaver))
-		return false;
-	if (leaver.rank != 0 && !rq->is_question)
+	do { /* at most twice: a NAT connection may have to take the room of two one-way ones */
+		if (!choose_leaver(st, rq, now_ms, &leaver))
+			return false;
+		if (leaver.rank == 0 || rq->is_question)
+			return true;
+		n_before = st->entries;
 		evict(st, leaver.conn, leaver.is_v6);
+		n_left -= n_before - st->entries;
+	} while (n_left == 1);
 	return true;
 }

@@ -6,14 +6,15 @@
  * Units    ms since the worker started
  * Threads  owner worker only
  * Memory   none of its own
- * Limits   room is short from 15/16 of the worker's stated connections or 80 % of one family's
- *          entries on, and used up at all of them or 85 %. When it is short, what is over goes, the
- *          oldest first, then the oldest embryonic connection that is older than
- *          LB_EMBRYO_KEEP_MS; while one in 64 or more is embryonic and none is that old, only
- *          clients that have tried before get in. When it is used up, for these a younger one goes;
- *          without a flood, of a few that are looked at, what has idled for LB_EVICT_IDLE_S.
- *          Nothing in use ever goes. For one connection at most LB_MARKS_SKIPPED stale marks and
- *          EVICT_PLACES places are looked at
+ * Limits   room is counted in entries, two for each of the worker's stated connections. It is short
+ *          when 15/16 of them or 80 % of one family's places would be taken, and used up at all of
+ *          them or 85 %. When it is short, what is over goes, the oldest first, then the oldest
+ *          embryonic connection that is older than LB_EMBRYO_KEEP_MS; while there is an embryonic
+ *          connection or more to 128 entries and none is that old, only clients that have tried
+ *          before get in. When it is used up, for these a younger one goes; without a flood, of a
+ *          few that are looked at, what has idled for LB_EVICT_IDLE_S. Nothing in use ever goes.
+ *          For one connection at most two give way, and for each at most LB_MARKS_SKIPPED stale
+ *          marks and EVICT_PLACES places are looked at
  * Errors   the drop reason; 0: none
  * Source   DESIGN 3.4, decision 0080
  * Tests    tests/unit/test_conn_room.c, tests/unit/test_conn.c

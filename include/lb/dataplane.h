@@ -96,8 +96,8 @@ struct lb_worker_info {
 	uint64_t busy_tsc;   /* cycles of iterations that had work */
 	uint64_t total_tsc;  /* cycles since start */
 	uint64_t tsc_hz;
-	uint32_t n_conns;    /* entries of its connection tables that are in use, both families */
-	uint32_t conns_max;  /* the worker's share of the limit */
+	uint32_t n_entries;   /* of its connection tables in use, both families */
+	uint32_t entries_max; /* two for each connection of its share of the limit */
 	uint64_t memory_bytes;
 	int32_t numa_node; /* of its core; -1: unknown */
 };

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "steer/conn.h"
+
 #define K 1000u
 #define M 1000000u
 
@@ -57,7 +59,13 @@ static struct bench_row *add(struct list *l, const char *kind, bool is_v6, const
 	return row;
 }
 
-/* Connections are four fifths of the stated capacity, as full as a table should be. */
+/* The capacity to state for so many connections: NAT ones, or twice as many of the others. */
+static uint32_t stated_for(enum lb_forwarding forwarding, uint32_t n)
+{
+	return n * lb_conn_n_entries((uint8_t)forwarding) / 2;
+}
+
+/* Connections are four fifths of the capacity, as full as a table should be. */
 static void add_known(struct list *l, uint32_t kind, bool is_v6, uint32_t flow, uint32_t farm)
 {
 	struct bench_row *row = add(l, kinds[kind].name, is_v6, flows[flow].name, farms[farm].name);
@@ -69,7 +77,8 @@ static void add_known(struct list *l, uint32_t kind, bool is_v6, uint32_t flow, 
 	row->shape.n_services = farms[farm].n_services;
 	row->shape.n_servers = farms[farm].n_servers;
 	row->shape.n_flows = n;
-	row->shape.n_connections = n < 64 * K ? 80 * K : n / 4 * 5;
+	row->shape.n_connections = stated_for(row->shape.forwarding,
+					      n < 64 * K ? 80 * K : n / 4 * 5);
 	row->is_quick = !is_v6 && ((n == 1 && farm == 0) || (n == M && farm == 1));
 }
 
@@ -87,7 +96,7 @@ static void add_new(struct list *l, const char *name, enum lb_forwarding forward
 	row->shape.forwarding = forwarding;
 	row->shape.n_services = 256;
 	row->shape.n_servers = 1024;
-	row->shape.n_connections = M;
+	row->shape.n_connections = stated_for(forwarding, M);
 	row->shape.n_flows = M / 100 * percent;
 	row->shape.has_persistence = persists;
 	row->is_quick = percent == 80;
@@ -115,7 +124,7 @@ static void add_pair(struct list *l, const char *name, uint32_t kind)
 	snprintf(row->name, sizeof(row->name), "two workers: %s, IPv4, 1 M flows, 256/1000", name);
 	row->n_workers = 2;
 	row->shape.n_flows = M / 2; /* each has its half */
-	row->shape.n_connections = M / 8 * 5;
+	row->shape.n_connections = stated_for(row->shape.forwarding, M / 8 * 5);
 	row->is_quick = true;
 }
 

@@ -22,7 +22,7 @@ enum bench_work {
 };
 
 struct bench_row {
-	char name[64];
+	char name[80];
 	struct bench_shape shape;
 	enum bench_work work;
 	uint32_t n_workers;

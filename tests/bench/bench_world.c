@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 
 #include "frame.h"
-#include "steer/conn_table.h"
+#include "steer/conn.h"
 #include "steer/service_find.h"
 
 #define FIRST_CLIENT 0x0a000000u /* 10.0.0.0 */
@@ -345,7 +345,10 @@ void bench_let_expire(struct bench_world *w)
 
 double bench_bytes_per_conn(const struct bench_world *w)
 {
-	return w->n_open == 0 ? 0 : (double)w->table_bytes / w->shape.n_connections;
+	uint32_t n_entries = lb_conn_n_entries((uint8_t)w->shape.forwarding);
+
+	return w->n_open == 0 ? 0
+			      : (double)w->table_bytes * n_entries / (2 * w->shape.n_connections);
 }
 
 /* The memory is in place before the clock starts. */

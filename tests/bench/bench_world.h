@@ -25,7 +25,7 @@ struct bench_shape {
 	uint32_t n_servers; /* all services together */
 	bool is_lookup;     /* nothing but the service look-up is made */
 	uint32_t n_flows;
-	uint32_t n_connections; /* stated capacity */
+	uint32_t n_connections; /* stated capacity: NAT connections, half as many as others */
 	bool has_persistence;
 	bool is_stateless; /* maglev without tracking, each service with a table of its own */
 };
@@ -61,7 +61,7 @@ uint32_t bench_look_up_services(struct bench_world *w);
 /* Time passes until no connection that was only opened is left. */
 void bench_let_expire(struct bench_world *w);
 
-/* Bytes of the connection table per connection that is open; 0: none is. */
+/* Bytes of the connection table per connection of the row's kind that it takes; 0: none is open. */
 double bench_bytes_per_conn(const struct bench_world *w);
 
 /* The view over buffer `i` of the pool. */

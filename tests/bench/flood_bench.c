@@ -28,8 +28,8 @@ static const struct flood_plan plans[] = {
 	{"fullnat tcp, 80 %, 500 ms", FULLNAT, TCP, 200 * K, 160 * K, M, K, .rtt_ms = 500},
 	{"fullnat udp", FULLNAT, UDP, 200 * K, 100 * K, M, K, .rtt_ms = 100},
 	{"nat tcp", NAT, TCP, 200 * K, 100 * K, M, K, .rtt_ms = 100},
-	{"dsr tcp", DSR, TCP, 200 * K, 160 * K, M, K, .rtt_ms = 100},
-	{"dsr udp", DSR, UDP, 200 * K, 160 * K, M, K, .rtt_ms = 100},
+	{"dsr tcp", DSR, TCP, 100 * K, 160 * K, M, K, .rtt_ms = 100},
+	{"dsr udp", DSR, UDP, 100 * K, 160 * K, M, K, .rtt_ms = 100},
 	{"fullnat tcp, ports full", FULLNAT, TCP, 400 * K, 100 * K, M, K, .rtt_ms = 100,
 	 .last_nat_port = 34999},
 };
@@ -57,7 +57,7 @@ int main(void)
 			n = (double)r.n_good / 100;
 			printf("%-23s%4s %8u %8u %9u %7u %7u  %8.3f %8.3f  %6llu %9u %9llu %9llu  "
 			       "%7.0f\n",
-			       plan.name, is_answered ? " +a" : "", plan.n_connections,
+			       plan.name, is_answered ? " +a" : "", flood_capacity(&plan),
 			       plan.n_established, plan.flood_per_s, plan.good_per_s, plan.rtt_ms,
 			       (double)r.n_good_served / n, (double)r.n_good_at_once / n,
 			       (unsigned long long)r.n_lost, r.n_conns_most,

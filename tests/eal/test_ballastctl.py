@@ -86,7 +86,7 @@ def tables_say_what_a_capture_did():
         same(ctl("show", "counters"), COUNTERS)
         promises, tables = ctl("show", "promises").split("\n\n")
         same(promises + "\n", PROMISES)
-        assert re.search(r"\nconnections +all +40 +[0-9,]+ +[0-9.]+ %\n", tables), tables
+        assert re.search(r"\nconnection entries +all +80 +[0-9,]+ +[0-9.]+ %\n", tables), tables
         ctl("disable", "web2")
         servers = re.sub(r"  +", "  ", ctl("show", "servers"))
         same(re.sub(r"  up  (\d+s|\d+m \d+s)  ", "  up  A  ", servers), SERVERS)

@@ -195,11 +195,11 @@ def boot_keys_wait_for_a_restart_where_asked():
         status, _, answer = daemon.ask("PUT", "/api/v1/config?pending_restart=true", config)
         assert status == 200 and answer["pending_restart"] == ["/node/limits/connections"], answer
         assert daemon.get("/api/v1/status")["pending_restart"] == ["/node/limits/connections"]
-        assert daemon.get("/api/v1/workers")[0]["connection_entries_max"] == 1000
+        assert daemon.get("/api/v1/workers")[0]["connection_entries_max"] == 2 * 1000
         daemon.end()
         daemon = start(where, config)
         assert daemon.get("/api/v1/status")["pending_restart"] == []
-        assert daemon.get("/api/v1/workers")[0]["connection_entries_max"] == 2000
+        assert daemon.get("/api/v1/workers")[0]["connection_entries_max"] == 2 * 2000
         daemon.end()
 
 

@@ -156,7 +156,7 @@ Test(workers, one_queue_serves_two_workers, .timeout = 60)
 	cr_expect_eq(second[LB_COUNT_handed_out], second[LB_COUNT_conn_created]);
 	for (uint32_t i = 0; i < 2; i++) {
 		lb_dataplane_worker_info(in.dp, i, &info);
-		cr_expect_eq(info.conns_max, 5000, "half of 10000");
+		cr_expect_eq(info.entries_max, 10000, "two for each of half of 10000");
 	}
 	cr_assert_eq(lb_dataplane_port_info(in.dp, 0, &port), 0);
 	cr_expect(strstr(port.replies, "because the device has one receive queue; transmit queues: "
@@ -177,7 +177,7 @@ Test(workers, the_limit_is_split_evenly, .timeout = 60)
 	start(&in, &options);
 	for (uint32_t i = 0; i < 2; i++) {
 		lb_dataplane_worker_info(in.dp, i, &info);
-		cr_expect_eq(info.conns_max, 501, "rounded up");
+		cr_expect_eq(info.entries_max, 2 * 501, "rounded up");
 	}
 	installation_halt(&in);
 	installation_stop(&in);

@@ -92,7 +92,8 @@ def stateless_tunnels():
 def hash_only():
     """Without room the hash serves what the table of connections cannot remember; round robin,
     which could not find it again, refuses it."""
-    case = Case('92-hash-only', configuration('64 connections are all that there is room for', [
+    case = Case('92-hash-only', configuration(
+        'There is room for 64 connections of nat, and so for 128 of dsr', [
         service(f'{name}-{proto}', family, [port], entries(family), protocol=proto,
                 forwarding='dsr', scheduler=name.replace('-', '_'), maglev_table_size=SIZE)
         for family in FAMILIES for proto in ('tcp', 'udp')
@@ -110,14 +111,14 @@ def hash_only():
         who = client(1 + n, FAMILIES[n % 2])
         return OneWay(case, proto, who, port, host(who, port, proto))
 
-    for n in range(60):
+    for n in range(120):
         flow_of(n, 80, 'udp').up()
-    for n in range(60, 64):  # the last sixteenth is not for whoever may be forged
+    for n in range(120, 128):  # the last sixteenth is not for whoever may be forged
         flow = flow_of(n, 80, 'udp')
         flow.is_known = True
         flow.up()
         case.expect(conn_hash_only=1)
-    for n in range(64, 80):
+    for n in range(128, 144):
         for port in (80, 81):
             for proto in ('tcp', 'udp'):
                 flow = flow_of(n, port, proto)
@@ -128,7 +129,7 @@ def hash_only():
                 case.expect(**{'found_by_hash' if proto == 'tcp' else 'conn_hash_only': 1})
                 flow.reported(UNREACHABLE)
     for family in FAMILIES:
-        who = client(90, family)
+        who = client(200, family)
         case.dropped(frame(who.mac, BALLAST_MAC, packet(
             who.address, VIP[family], transport('udp', who.port, 82, b'late'))), 'drop_unproven')
     return case

@@ -105,8 +105,8 @@ void lb_dataplane_worker_info(const struct lb_dataplane *dp, uint32_t worker,
 {
 	*out = (struct lb_worker_info){.core = worker + 1,
 				       .loops = dp->loops,
-				       .n_conns = dp->n_conns[worker],
-				       .conns_max = FAKE_CONNS_MAX};
+				       .n_entries = dp->n_entries[worker],
+				       .entries_max = FAKE_ENTRIES_MAX};
 }
 
 void lb_dataplane_counters(const struct lb_dataplane *dp, uint32_t worker,

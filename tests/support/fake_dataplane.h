@@ -14,7 +14,7 @@
 
 #define FAKE_WORKERS 2u
 #define FAKE_REPORTS_MAX 64u
-#define FAKE_CONNS_MAX 1000u
+#define FAKE_ENTRIES_MAX 1000u
 #define FAKE_REALS_MAX 16u
 
 struct lb_dataplane {
@@ -26,7 +26,7 @@ struct lb_dataplane {
 	uint64_t n_of_type[LB_CMD_N];
 	uint64_t counter[FAKE_WORKERS][LB_COUNTER_N];
 	uint64_t loops;
-	uint32_t n_conns[FAKE_WORKERS]; /* of FAKE_CONNS_MAX */
+	uint32_t n_entries[FAKE_WORKERS]; /* of FAKE_ENTRIES_MAX */
 	size_t n_ports;
 	struct lb_traffic promises; /* of every service, for the fields that only services have */
 	uint64_t real_live[FAKE_REALS_MAX]; /* live connections by real id */

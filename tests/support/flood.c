@@ -10,6 +10,7 @@
 #include "packet/key.h"
 #include "packet/wire.h"
 #include "random.h"
+#include "steer/conn.h"
 #include "world.h"
 
 #define BUFFER_BYTES 256u
@@ -321,6 +322,11 @@ static void count_lost(struct flood *f)
 		if (!send_one(f, &p) || world_count(&f->w, LB_COUNT_conn_created) != created)
 			f->out->n_lost++;
 	}
+}
+
+uint32_t flood_capacity(const struct flood_plan *plan)
+{
+	return 2 * plan->n_connections / lb_conn_n_entries((uint8_t)plan->forwarding);
 }
 
 void flood_run(const struct flood_plan *plan, struct flood_result *out)

@@ -21,7 +21,7 @@ struct flood_plan {
 	const char *name;
 	enum lb_forwarding forwarding;
 	uint8_t protocol; /* IPPROTO_TCP or IPPROTO_UDP */
-	uint32_t n_connections;
+	uint32_t n_connections; /* stated */
 	uint32_t n_established;
 	uint32_t flood_per_s; /* packets, each from a random source */
 	uint32_t good_per_s;  /* new connections of clients that mean well */
@@ -48,6 +48,9 @@ struct flood_result {
 	uint32_t n_conns_most; /* connections at a time, at most */
 	double ns_per_packet;  /* of the flood, in the pipeline; this machine's time */
 };
+
+/* How many connections of its kind the plan's worker takes. */
+uint32_t flood_capacity(const struct flood_plan *plan);
 
 void flood_run(const struct flood_plan *plan, struct flood_result *out);
 

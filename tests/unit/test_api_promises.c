@@ -170,8 +170,8 @@ Test(api_promises, tables_say_how_full_they_are)
 	struct api_fixture f;
 
 	api_start(&f);
-	fake_dataplane()->n_conns[0] = 250;
-	fake_dataplane()->n_conns[1] = 500;
+	fake_dataplane()->n_entries[0] = 250;
+	fake_dataplane()->n_entries[1] = 500;
 	cr_expect(api_get(&f, "/api/v1/stats", answer) == 200);
 	cr_expect(strstr(answer,
 			 "\"tables\":{\"connections\":{\"workers\":["

@@ -461,7 +461,7 @@ Test(pipeline_explain, a_full_table_is_foreseen)
 	struct world w;
 	uint32_t n_refused = 0;
 
-	world_open(&w, &(struct world_options){.n_connections = 200});
+	world_open(&w, &(struct world_options){.n_connections = 100});
 	world_service(&w, &(struct world_service){.slot = 0,
 						  .protocol = IPPROTO_UDP,
 						  .first_port = 53,

@@ -181,7 +181,7 @@ Test(pipeline_stateless, a_flood_is_adopted_up_to_a_share_of_the_table_and_evict
 {
 	struct world w;
 
-	open_world(&w, 0, 1000);
+	open_world(&w, 0, 500); /* and so 1000 of one entry each */
 	reweigh(&w, 0, 40);
 	for (uint32_t n = 0; n < 20000; n++)
 		cr_assert_lt(speak(&w, n, IPPROTO_TCP, ACK), 4, "served all the same");
@@ -202,7 +202,7 @@ Test(pipeline_stateless, without_room_only_clients_of_a_server_that_is_away_are_
 	uint32_t n_refused = 0, n_served = 0, server;
 	struct world w;
 
-	open_world(&w, 0, 100);
+	open_world(&w, 0, 50);
 	world_server_state(&w, 0, 0);
 	for (uint32_t n = 0; n < 2000; n++) {
 		server = speak(&w, n, IPPROTO_TCP, SYN);
@@ -230,7 +230,7 @@ Test(pipeline_stateless, without_room_tracked_connections_go_by_the_hash_alone)
 	struct world w;
 
 	svc.is_stateless = false;
-	world_open(&w, &(struct world_options){.n_connections = 100});
+	world_open(&w, &(struct world_options){.n_connections = 50});
 	world_service(&w, &svc);
 	for (uint32_t n = 0; n < 2000; n++) {
 		server = speak(&w, n, IPPROTO_TCP, SYN);
