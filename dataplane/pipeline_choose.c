@@ -120,7 +120,7 @@ void lb_ask_ahead(const struct lb_steer *st, struct lb_pkt *p)
 	line = &st->service_lines[p->service];
 	rte_prefetch0(st->services[p->service]);
 	rte_prefetch0(&st->schedule[p->service]);
-	lb_conn_prefetch_second(st->conn_table, &p->key, p->hash);
+	lb_conn_prefetch_room(st->conn_table, &p->key, p->hash);
 	if (line->group_id == 0 || st->persist == NULL)
 		return;
 	p->record_key = lb_persist_key_of(st->persist, line->group_id, &p->key, line->persist_len);

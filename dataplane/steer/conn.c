@@ -250,53 +250,58 @@ static struct lb_conn *insert(struct lb_steer *st, const struct lb_key *key, uin
 	return conn;
 }
 
-static struct lb_conn *insert_forward(struct lb_steer *st, const struct lb_conn_request *rq,
-				      const struct lb_conn *fwd_like, uint64_t now_ms)
+/* What both entries have in common. Written field by field, as the plan was: a wider load of what
+ * has just been stored in parts would wait until the stores have left. */
+static void fill_entry(struct lb_conn *conn, const struct lb_conn *like)
 {
-	struct lb_conn *conn = insert(st, rq->key, rq->hash, (enum lb_conn_kind)fwd_like->kind,
-				      now_ms);
+	conn->service_epoch = like->service_epoch;
+	conn->service = like->service;
+	conn->client_next_hop = like->client_next_hop;
+	conn->state = like->state;
+}
+
+static struct lb_conn *insert_forward(struct lb_steer *st, const struct lb_conn_request *rq,
+				      const struct lb_conn *like, uint64_t now_ms)
+{
+	struct lb_conn *conn = insert(st, rq->key, rq->hash, (enum lb_conn_kind)like->kind, now_ms);
 
 	if (conn == NULL)
 		return NULL;
-	conn->service = fwd_like->service;
-	conn->service_epoch = fwd_like->service_epoch;
-	conn->client_next_hop = fwd_like->client_next_hop;
-	conn->state = fwd_like->state;
-	conn->fwd = fwd_like->fwd;
+	fill_entry(conn, like);
+	conn->fwd.real_id = like->fwd.real_id;
+	conn->fwd.nat_port_be = like->fwd.nat_port_be;
+	conn->fwd.nat_addr_id = like->fwd.nat_addr_id;
+	conn->fwd.real_epoch = like->fwd.real_epoch;
+	conn->fwd.forwarding = like->fwd.forwarding;
 	return conn;
 }
 
 /* Inserts the reverse entry first: the caller gets a pointer to the forward one, which must be
  * the last that is inserted. */
 static struct lb_conn *insert_pair(struct lb_steer *st, const struct lb_conn_request *rq,
-				   const struct lb_conn *fwd_like, const struct lb_key *rev_key,
-				   uint64_t now_ms)
+				   const struct lb_conn_plan *plan, uint64_t now_ms)
 {
+	const struct lb_conn *like = &plan->like;
 	bool is_v6 = rq->key->is_v6;
-	uint32_t rev_hash = lb_conn_hash(st->conn_table, rev_key);
-	struct lb_addr client = lb_key_src(rq->key);
 	struct lb_conn *conn;
 
-	conn = insert(st, rev_key, rev_hash,
-		      lb_conn_is_tcp(fwd_like) ? LB_CONN_TCP_REV : LB_CONN_UDP_REV, now_ms);
+	conn = insert(st, &plan->replies, plan->replies_hash,
+		      lb_conn_is_tcp(like) ? LB_CONN_TCP_REV : LB_CONN_UDP_REV, now_ms);
 	if (conn == NULL)
 		return NULL;
-	conn->service = fwd_like->service;
-	conn->service_epoch = fwd_like->service_epoch;
-	conn->client_next_hop = fwd_like->client_next_hop;
-	conn->state = fwd_like->state;
+	fill_entry(conn, like);
 	conn->rev.client_port_be = lb_key_sport(rq->key);
 	conn->rev.vip_port_be = lb_key_dport(rq->key);
 	if (is_v6)
-		memcpy(conn->rev.client_be, &client, sizeof(client));
+		memcpy(conn->rev.client_be, rq->key->v6.src_be, sizeof(rq->key->v6.src_be));
 	else
-		conn->rev.client_be[0] = lb_addr_v4(&client);
+		conn->rev.client_be[0] = rq->key->v4.src_be;
 	lb_conn_set_server_word(st->conn_table, conn, is_v6,
-				fwd_like->fwd.real_id | (uint32_t)fwd_like->fwd.real_epoch << 24);
+				like->fwd.real_id | (uint32_t)like->fwd.real_epoch << 24);
 
-	conn = insert_forward(st, rq, fwd_like, now_ms);
+	conn = insert_forward(st, rq, like, now_ms);
 	if (conn == NULL) {
-		conn = lb_conn_lookup(st->conn_table, rev_key, rev_hash);
+		conn = lb_conn_lookup(st->conn_table, &plan->replies, plan->replies_hash);
 		assert(conn != NULL);
 		remove_entry(st, conn, is_v6);
 		return NULL;
@@ -305,12 +310,12 @@ static struct lb_conn *insert_pair(struct lb_steer *st, const struct lb_conn_req
 }
 
 /* The frame leaves as it came, so the server has to be the next hop. 0: no reason against it. */
-static enum lb_counter refuse_one_way(const struct lb_conn_request *rq,
-				      const struct lb_service *svc, const struct lb_real *real)
+static enum lb_counter refuse_one_way(const struct lb_conn_request *rq, uint8_t forwarding,
+				      const struct lb_real_line *real)
 {
-	if (svc->forwarding != LB_FORWARD_DSR)
+	if (forwarding != LB_FORWARD_DSR)
 		return 0;
-	if (lb_addr_is_v4(&real->addr) == rq->key->is_v6)
+	if ((real->addr4_be != 0) == rq->key->is_v6)
 		return LB_COUNT_drop_family_mismatch;
 	return real->via_gateway != 0 ? LB_COUNT_drop_not_on_link : 0;
 }
@@ -318,21 +323,28 @@ static enum lb_counter refuse_one_way(const struct lb_conn_request *rq,
 enum lb_counter lb_conn_plan_open(const struct lb_steer *st, const struct lb_conn_request *rq,
 				  struct lb_nat_cursor *cursor, struct lb_conn_plan *out)
 {
-	const struct lb_service *svc = st->services[rq->slot];
-	const struct lb_real *real = &st->reals[rq->real_id];
+	const struct lb_service_line *svc = &st->service_lines[rq->slot];
+	const struct lb_real_line *real = &st->real_lines[rq->real_id];
+	bool is_tcp = lb_key_proto(rq->key) == IPPROTO_TCP;
+	enum lb_tcp_state state = LB_TCP_NONE; /* of UDP: LB_UDP_NEW */
 
-	*out = (struct lb_conn_plan){.like = {.service = (uint16_t)rq->slot,
-					      .service_epoch = svc->epoch,
-					      .client_next_hop = (uint16_t)rq->client_next_hop}};
-	out->like.kind = lb_key_proto(rq->key) == IPPROTO_TCP ? LB_CONN_TCP_FWD : LB_CONN_UDP_FWD;
-	if (lb_conn_is_tcp(&out->like))
-		out->like.state = 0xfu &
-				  (uint8_t)lb_tcp_next(LB_TCP_NONE, LB_TCP_CLIENT, rq->tcp_flags);
+	if (is_tcp)
+		state = lb_tcp_next(LB_TCP_NONE, LB_TCP_CLIENT, rq->tcp_flags);
+	out->takes_over = false;
+	out->like.kind = is_tcp ? LB_CONN_TCP_FWD : LB_CONN_UDP_FWD;
+	out->like.state = 0xfu & (uint8_t)state;
+	out->like.spilled = 0;
+	out->like.service_epoch = (uint8_t)svc->life;
+	out->like.last_tick = 0;
+	out->like.service = (uint16_t)rq->slot;
+	out->like.client_next_hop = (uint16_t)rq->client_next_hop;
 	out->like.fwd.real_id = rq->real_id;
-	out->like.fwd.real_epoch = real->epoch;
+	out->like.fwd.nat_port_be = 0;
+	out->like.fwd.nat_addr_id = 0;
+	out->like.fwd.real_epoch = (uint8_t)real->life;
 	out->like.fwd.forwarding = svc->forwarding;
 	if (lb_forwarding_is_one_way(svc->forwarding))
-		return refuse_one_way(rq, svc, real);
+		return refuse_one_way(rq, svc->forwarding, real);
 	return lb_conn_plan_replies(st, rq, cursor, out);
 }
 
@@ -353,7 +365,7 @@ struct lb_conn *lb_conn_open(struct lb_steer *st, struct lb_conn_request *rq, ui
 		return NULL;
 	conn = lb_forwarding_is_one_way(plan.like.fwd.forwarding)
 		       ? insert_forward(st, rq, &plan.like, now_ms)
-		       : insert_pair(st, rq, &plan.like, &plan.replies, now_ms);
+		       : insert_pair(st, rq, &plan, now_ms);
 	if (conn == NULL)
 		return NULL;
 	add_to(&st->conns, 1);

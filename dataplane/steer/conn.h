@@ -176,6 +176,7 @@ struct lb_conn_request {
 /* What a new connection is going to be, decided before anything is written. */
 struct lb_conn_plan {
 	struct lb_key replies; /* of a NAT connection */
+	uint32_t replies_hash;
 	bool takes_over; /* what stands at that key is over, embryonic or an orphan: it goes */
 	struct lb_conn like; /* its forward entry but for what the table keeps there */
 };

@@ -209,6 +209,26 @@ void lb_conn_prefetch_second(const struct lb_conn_table *t, const struct lb_key 
 struct lb_conn *lb_conn_find_second(const struct lb_conn_table *t, const struct lb_key *key,
 				    uint32_t hash);
 
+static inline bool lb_conn_is_free(const struct lb_conn_family *f, uint32_t bucket, uint32_t slot)
+{
+	const uint8_t *entry = lb_conn_entry_at(f, bucket, slot);
+
+	return ((const struct lb_conn *)(entry + f->key_bytes))->kind == LB_CONN_FREE;
+}
+
+/* Of a key whose first bucket has come: asks for the second one if looking it up or inserting it
+ * will read that. */
+static inline void lb_conn_prefetch_room(const struct lb_conn_table *t, const struct lb_key *key,
+					 uint32_t hash)
+{
+	const struct lb_conn_family *f = &t->family[key->is_v6];
+	uint32_t first = lb_conn_first_bucket(f, hash);
+
+	if (lb_conn_has_spilled(f, first) ||
+	    !(lb_conn_is_free(f, first, 0) || lb_conn_is_free(f, first, 1)))
+		lb_conn_prefetch_second(t, key, hash);
+}
+
 /* NULL: not there. */
 static inline struct lb_conn *lb_conn_lookup(const struct lb_conn_table *t,
 					     const struct lb_key *key, uint32_t hash)

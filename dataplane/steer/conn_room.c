@@ -1,5 +1,7 @@
 #include "steer/conn_room.h"
 
+#include <rte_branch_prediction.h>
+
 #include "steer/promises.h"
 #include "steer/service_limits.h"
 #include "steer/service_object.h"
@@ -30,11 +32,13 @@ static enum room room_for(const struct lb_steer *st, const struct lb_conn_reques
 {
 	uint32_t n_places = lb_conn_capacity(st->conn_table, rq->key->is_v6);
 	uint32_t n_here = lb_conn_count(st->conn_table, rq->key->is_v6) + n_wanted(st, rq);
-	uint32_t n = st->entries + n_wanted(st, rq), max = st->entries_max;
 
-	if (n > max || n_here > n_places - n_places * UINT64_C(3) / 20)
-		return ROOM_NONE;
-	return n > max - max / 16 || n_here > n_places - n_places / 5 ? ROOM_SHORT : ROOM_AMPLE;
+	if (lb_conn_has_ample_room(st, rq))
+		return ROOM_AMPLE;
+	return st->entries + n_wanted(st, rq) > st->entries_max ||
+			       n_here > n_places - n_places * UINT64_C(3) / 20
+		       ? ROOM_NONE
+		       : ROOM_SHORT;
 }
 
 bool lb_conn_is_proven(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms)
@@ -253,7 +257,7 @@ enum lb_counter lb_conn_admit(struct lb_steer *st, struct lb_conn_request *rq, u
 		if (reason != 0)
 			return reason;
 	}
-	if (room_for(st, rq) == ROOM_AMPLE || !has_many_embryos(st) ||
+	if (lb_conn_has_ample_room(st, rq) || !has_many_embryos(st) ||
 	    lb_goes_by_hash(st->services[rq->slot]) ||
 	    find_oldest(st, &st->over, is_over_for_good) != NULL ||
 	    find_oldest(st, &st->begun, lb_conn_is_embryonic) == NULL || !is_young(st, now_ms) ||
@@ -301,6 +305,8 @@ bool lb_conn_make_room(struct lb_steer *st, struct lb_conn_request *rq, uint64_t
 	uint32_t n_left = n_wanted(st, rq), n_before;
 	struct victim leaver;
 
+	if (likely(lb_conn_has_ample_room(st, rq)))
+		return true;
 	do { /* at most twice: a NAT connection may have to take the room of two one-way ones */
 		if (!choose_leaver(st, rq, now_ms, &leaver))
 			return false;

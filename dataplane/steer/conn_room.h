@@ -24,6 +24,18 @@
 
 #include "steer/conn.h"
 
+/* While nobody has to be asked nor to go for a new connection. */
+static inline bool lb_conn_has_ample_room(const struct lb_steer *st,
+					  const struct lb_conn_request *rq)
+{
+	const struct lb_conn_family *f = &st->conn_table->family[rq->key->is_v6];
+	uint32_t n_wanted = lb_conn_n_entries(st->service_lines[rq->slot].forwarding);
+	uint32_t n_places = f->n_buckets * LB_CONN_SLOTS;
+
+	return st->entries + n_wanted <= st->entries_max - st->entries_max / 16 &&
+	       f->n_used + n_wanted <= n_places - n_places / 5;
+}
+
 #define LB_EMBRYO_KEEP_MS 1000u /* a handshake has this time, whatever comes */
 #define LB_MARKS_SKIPPED 32u
 

@@ -13,21 +13,20 @@ struct lb_nat_cursor *lb_conn_cursor_of(const struct lb_steer *st, const struct 
 }
 
 /* What stands at the key of the replies if the connection left from this source; NULL: it is free,
- * and *rev is that key. */
+ * and the plan has that key. */
 static struct lb_conn *find_at_source(const struct lb_steer *st, const struct lb_conn_request *rq,
-				      const struct lb_tuple *to_server, struct lb_key *rev)
+				      const struct lb_tuple *to_server, struct lb_conn_plan *plan)
 {
-	uint32_t proto = lb_key_proto(rq->key);
+	struct lb_key *rev = &plan->replies;
 	struct lb_conn *old;
-	uint32_t hash;
 
 	lb_key_make(&(struct lb_tuple){to_server->dst, to_server->src, to_server->dport_be,
 				       to_server->sport_be},
-		    proto, rev);
-	hash = lb_conn_hash(st->conn_table, rev);
+		    lb_key_proto(rq->key), rev);
+	plan->replies_hash = lb_conn_hash(st->conn_table, rev);
 	/* Inserting will ask for both, and one wait is shorter than two. */
-	lb_conn_prefetch_second(st->conn_table, rev, hash);
-	old = lb_conn_lookup(st->conn_table, rev, hash);
+	lb_conn_prefetch_second(st->conn_table, rev, plan->replies_hash);
+	old = lb_conn_lookup(st->conn_table, rev, plan->replies_hash);
 	return old != rq->leaving ? old : NULL;
 }
 
@@ -154,7 +153,7 @@ static uint16_t pick_source(const struct lb_steer *st, const struct lb_conn_requ
 		if (is_claimed(st, &c, proto))
 			continue;
 		leave_from(to_server, &c);
-		old = find_at_source(st, rq, to_server, &plan->replies);
+		old = find_at_source(st, rq, to_server, plan);
 		if (old == NULL)
 			return c.addr->id;
 		if (closed.addr == NULL && lb_conn_is_over(old))
@@ -169,7 +168,7 @@ static uint16_t pick_source(const struct lb_steer *st, const struct lb_conn_requ
 	if (closed.addr == NULL)
 		return 0;
 	leave_from(to_server, &closed);
-	old = find_at_source(st, rq, to_server, &plan->replies);
+	old = find_at_source(st, rq, to_server, plan);
 	plan->takes_over = old != NULL;
 	if (old == NULL || gives_way(st, old, rq->key->is_v6, may_be_replaced))
 		return closed.addr->id;
@@ -185,7 +184,7 @@ static bool keep_source(const struct lb_steer *st, const struct lb_conn_request 
 
 	to_server->src = lb_key_src(rq->key);
 	to_server->sport_be = lb_key_sport(rq->key);
-	old = find_at_source(st, rq, to_server, &plan->replies);
+	old = find_at_source(st, rq, to_server, plan);
 	plan->takes_over = old != NULL;
 	return old == NULL || gives_way(st, old, rq->key->is_v6, lb_conn_is_closing);
 }

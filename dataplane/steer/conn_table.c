@@ -188,9 +188,9 @@ static void move_entry(const struct lb_conn_family *f, uint8_t *from, uint8_t *t
 /* SLOTS when there is none. */
 static uint32_t free_slot(const struct lb_conn_family *f, uint32_t bucket)
 {
-	if (conn_at(f, bucket, 0)->kind == LB_CONN_FREE)
+	if (lb_conn_is_free(f, bucket, 0))
 		return 0;
-	return conn_at(f, bucket, 1)->kind == LB_CONN_FREE ? 1 : SLOTS;
+	return lb_conn_is_free(f, bucket, 1) ? 1 : SLOTS;
 }
 
 /* Moves the entries on the way from a root to nodes[i], last one first. The search is breadth first

@@ -50,10 +50,12 @@ const struct lb_next_hop *lb_next_hops_all(const struct lb_next_hops *t)
 
 static uint64_t neighbour_word(uint8_t iface, const uint8_t mac[6])
 {
-	uint64_t word = (uint64_t)iface << 48;
+	uint32_t first;
+	uint16_t last;
 
-	memcpy(&word, mac, 6);
-	return word;
+	memcpy(&first, mac, sizeof(first));
+	memcpy(&last, mac + sizeof(first), sizeof(last));
+	return (uint64_t)iface << 48 | (uint64_t)last << 32 | first;
 }
 
 static uint32_t home_of(const struct lb_next_hops *t, uint64_t word)
