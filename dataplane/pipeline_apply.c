@@ -58,7 +58,7 @@ static void place_waiting(struct lb_pipeline *pl)
  * their entries. */
 static void set_service_line(struct lb_service_line *line, const struct lb_service *svc)
 {
-	line->life = svc != NULL ? lb_life(svc->epoch) : 0;
+	line->life = svc != NULL ? svc->epoch : LB_LIFE_NONE;
 	if (svc == NULL)
 		return;
 	line->vip4_be = lb_addr_is_v4(&svc->vip) ? lb_addr_v4(&svc->vip) : 0;
@@ -128,7 +128,7 @@ static void apply_real(struct lb_steer *st, uint32_t id, const struct lb_real *r
 		/* The address stays until the id is given out again: connections that end because
 		 * of this still have to find both their entries. */
 		own->in_use = 0;
-		line->life = 0;
+		line->life = LB_LIFE_NONE;
 		return;
 	}
 	lb_awaited_add(st->awaited, &real->addr);
@@ -138,7 +138,7 @@ static void apply_real(struct lb_steer *st, uint32_t id, const struct lb_real *r
 	line->addr4_be = lb_addr_is_v4(&real->addr) ? lb_addr_v4(&real->addr) : 0;
 	line->next_hop = real->next_hop;
 	line->port_be = real->port_be;
-	line->life = lb_life(real->epoch);
+	line->life = real->epoch;
 	line->via_gateway = real->via_gateway;
 }
 

@@ -247,6 +247,8 @@ static struct lb_conn *open_conn(struct lb_pipeline *pl, struct lb_pkt *p, uint6
 	}
 	p->real_id = rq.real_id;
 	conn = lb_conn_open(st, &rq, now_ms, &reason);
+	if (conn != NULL && p->proto == IPPROTO_TCP)
+		lb_conn_begin_numbers(conn, p);
 	if (conn != NULL && choice.is_adoption)
 		lb_count(st, LB_COUNT_conn_adopted);
 	if (conn != NULL)
@@ -320,7 +322,7 @@ void lb_choose_flow(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 			lb_plan_delivery(st, p, p->conn);
 		return;
 	}
-	lb_conn_track(st, conn, p->key.is_v6, p->tcp_flags, lb_tick(now_ms));
+	lb_conn_track(st, conn, p, lb_tick(now_ms));
 	lb_plan_delivery(st, p, conn);
 	if (!p->is_reply && !lb_forwarding_is_one_way(p->forwarding))
 		follow_client(st, p, conn);

@@ -32,6 +32,8 @@
 #define LB_IPV6_HOP_LIMIT_OFF 7u
 #define LB_IPV6_SRC_OFF 8u
 #define LB_IPV6_DST_OFF 24u
+#define LB_TCP_SEQ_OFF 4u
+#define LB_TCP_ACK_OFF 8u
 #define LB_TCP_CHECKSUM_OFF 16u
 #define LB_UDP_CHECKSUM_OFF 6u
 #define LB_ICMP_CHECKSUM_OFF 2u

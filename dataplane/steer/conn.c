@@ -6,8 +6,7 @@
 #include "steer/conn_source.h"
 #include "steer/service_object.h"
 
-/* A real id fits 20 bits, so that id and epoch make one word. */
-_Static_assert(LB_REALS_MAX <= 1u << 24, "a server and its epoch fit a word");
+_Static_assert(LB_REALS_MAX <= 1u << 20, "a server, how it is reached and its epoch make a word");
 
 static const struct lb_service *service_of(const struct lb_steer *st, const struct lb_conn *conn)
 {
@@ -185,29 +184,6 @@ void lb_conn_set_state(struct lb_steer *st, struct lb_conn *conn, bool is_v6, ui
 		lb_conn_fifo_push(&st->over, hash_of(st, fwd, is_v6), is_v6, st->age.last_ms);
 }
 
-void lb_conn_track_udp(struct lb_steer *st, struct lb_conn *conn, bool is_v6, bool is_later)
-{
-	uint32_t next = LB_UDP_HEARD;
-
-	if (lb_conn_is_reply(conn))
-		next = LB_UDP_ANSWERED;
-	else if (conn->state == LB_UDP_NEW && !is_later && !lb_conn_is_one_way(conn))
-		return;
-	if (next != conn->state)
-		lb_conn_set_state(st, conn, is_v6, next);
-}
-
-void lb_conn_track_tcp(struct lb_steer *st, struct lb_conn *conn, bool is_v6, uint8_t tcp_flags)
-{
-	enum lb_tcp_side side = lb_conn_is_one_way(conn) ? LB_TCP_CLIENT_ALONE
-				: lb_conn_is_reply(conn) ? LB_TCP_SERVER
-							 : LB_TCP_CLIENT;
-	enum lb_tcp_state next = lb_tcp_next((enum lb_tcp_state)conn->state, side, tcp_flags);
-
-	if (next != conn->state)
-		lb_conn_set_state(st, conn, is_v6, next);
-}
-
 void lb_conn_set_client_next_hop(struct lb_steer *st, struct lb_conn *conn, bool is_v6,
 				 uint32_t next_hop)
 {
@@ -338,11 +314,13 @@ enum lb_counter lb_conn_plan_open(const struct lb_steer *st, const struct lb_con
 	out->like.last_tick = 0;
 	out->like.service = (uint16_t)rq->slot;
 	out->like.client_next_hop = (uint16_t)rq->client_next_hop;
-	out->like.fwd.real_id = rq->real_id;
+	out->like.fwd.real_id = rq->real_id & (LB_REALS_MAX - 1);
 	out->like.fwd.nat_port_be = 0;
 	out->like.fwd.nat_addr_id = 0;
 	out->like.fwd.real_epoch = (uint8_t)real->life;
-	out->like.fwd.forwarding = svc->forwarding;
+	out->like.fwd.forwarding = svc->forwarding & 0xfu;
+	out->like.fwd.seq_hi_be = 0;
+	out->like.fwd.ack_hi_be = 0;
 	if (lb_forwarding_is_one_way(svc->forwarding))
 		return refuse_one_way(rq, svc->forwarding, real);
 	return lb_conn_plan_replies(st, rq, cursor, out);

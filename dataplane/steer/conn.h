@@ -19,6 +19,7 @@
 
 #include "packet/key.h"
 #include "packet/packet.h"
+#include "packet/wire.h"
 #include "steer/awaited.h"
 #include "steer/conn_fifo.h"
 #include "steer/conn_find.h"
@@ -57,7 +58,7 @@ struct lb_traffic_cell {
 struct lb_service_line {
 	struct lb_traffic_cell traffic;
 	rte_be32_t vip4_be; /* 0: of IPv6 */
-	uint16_t life;      /* lb_life() of its epoch */
+	uint16_t life;      /* its epoch, or LB_LIFE_NONE */
 	rte_be16_t gue_port_be;
 	uint8_t forwarding;
 	uint8_t persist_len;
@@ -79,11 +80,9 @@ struct lb_real_line {
 
 _Static_assert(sizeof(struct lb_service_line) == 64 && sizeof(struct lb_real_line) == 64, "lines");
 
-/* A slot or id that is in use, and which of its owners has it; 0: nobody. */
-static inline uint16_t lb_life(uint8_t epoch)
-{
-	return (uint16_t)(0x100u | epoch);
-}
+/* In place of the epoch of who has a slot or id: nobody. One that nobody ever had has 0 there, and
+ * no entry names it. */
+#define LB_LIFE_NONE 0x100u
 
 /* Where the ageing sweep is. */
 struct lb_age {
@@ -232,11 +231,11 @@ static inline void lb_conn_server(const struct lb_steer *st, const struct lb_con
 	if (lb_conn_is_reply(conn)) {
 		word = *lb_conn_server_word(st->conn_table, conn, is_v6);
 		*real_id = word & 0xffffffu;
-		*life = lb_life((uint8_t)(word >> 24));
+		*life = (uint16_t)(word >> 24);
 		return;
 	}
 	*real_id = conn->fwd.real_id;
-	*life = lb_life(conn->fwd.real_epoch);
+	*life = conn->fwd.real_epoch;
 }
 
 /* Ends what lb_conn_validate has found to be nobody's. */
@@ -249,7 +248,7 @@ static inline bool lb_conn_is_valid(const struct lb_steer *st, const struct lb_c
 	uint16_t life;
 
 	lb_conn_server(st, conn, is_v6, real_id, &life);
-	return likely(st->service_lines[conn->service].life == lb_life(conn->service_epoch)) &&
+	return likely(st->service_lines[conn->service].life == conn->service_epoch) &&
 	       likely(st->real_lines[*real_id].life == life);
 }
 
@@ -285,24 +284,48 @@ enum lb_udp_state {
 /* Both entries get the state, and what goes with it is kept right. */
 void lb_conn_set_state(struct lb_steer *st, struct lb_conn *conn, bool is_v6, uint32_t state);
 
-/* The state after a packet of this direction; `is_later`: than the last one by a tick. */
-void lb_conn_track_tcp(struct lb_steer *st, struct lb_conn *conn, bool is_v6, uint8_t tcp_flags);
+/* conn_track.c. The state after a packet of this direction; `is_later`: than the last one by a
+ * tick. A reset or FIN that does not fit the connection's numbers changes nothing and counts
+ * (tcp_outside_window). */
+void lb_conn_track_tcp(struct lb_steer *st, struct lb_conn *conn, const struct lb_pkt *p);
 void lb_conn_track_udp(struct lb_steer *st, struct lb_conn *conn, bool is_v6, bool is_later);
 
-/* Notes a packet of this direction: last tick, and the state in both entries. */
-static inline void lb_conn_track(struct lb_steer *st, struct lb_conn *conn, bool is_v6,
-				 uint8_t tcp_flags, uint16_t tick)
+/* Where the client of a TCP connection is: by its first packet; by a later one, as far as that
+ * fits. */
+void lb_conn_begin_numbers(struct lb_conn *fwd, const struct lb_pkt *p);
+void lb_conn_follow_numbers(struct lb_conn *fwd, const struct lb_pkt *p);
+
+/* Once in 64 KiB of either direction. */
+static inline bool lb_conn_has_moved(const struct lb_conn *fwd, const struct lb_pkt *p)
+{
+	const uint8_t *tcp = p->data + p->l4_off;
+
+	return ((lb_load_be16(tcp + LB_TCP_SEQ_OFF) ^ fwd->fwd.seq_hi_be) |
+		(lb_load_be16(tcp + LB_TCP_ACK_OFF) ^ fwd->fwd.ack_hi_be)) != 0;
+}
+
+/* Notes a packet of this direction: last tick, where the client is, and the state in both
+ * entries. */
+static inline void lb_conn_track(struct lb_steer *st, struct lb_conn *conn, const struct lb_pkt *p,
+				 uint16_t tick)
 {
 	bool is_later = conn->last_tick != tick;
 
 	if (unlikely(is_later))
 		conn->last_tick = tick;
-	if (likely(conn->state == LB_TCP_ESTABLISHED && tcp_flags == LB_TCP_ACK))
+	if (likely(conn->kind == LB_CONN_TCP_FWD && conn->state == LB_TCP_ESTABLISHED) &&
+	    likely(p->tcp_flags == LB_TCP_ACK)) {
+		if (unlikely(lb_conn_has_moved(conn, p)))
+			lb_conn_follow_numbers(conn, p);
+		return;
+	}
+	if (likely(conn->kind == LB_CONN_TCP_REV && conn->state == LB_TCP_ESTABLISHED) &&
+	    likely(p->tcp_flags == LB_TCP_ACK))
 		return;
 	if (lb_conn_is_tcp(conn))
-		lb_conn_track_tcp(st, conn, is_v6, tcp_flags);
+		lb_conn_track_tcp(st, conn, p);
 	else if (unlikely(conn->state != LB_UDP_HEARD))
-		lb_conn_track_udp(st, conn, is_v6, is_later);
+		lb_conn_track_udp(st, conn, p->key.is_v6, is_later);
 }
 
 /* What a packet of this entry's direction has to carry when it leaves: addresses and ports of

@@ -61,12 +61,16 @@ struct lb_conn {
 	uint16_t client_next_hop;
 	union {
 		struct { /* client to server */
-			uint32_t real_id;
+			uint32_t real_id : 20;
+			uint32_t forwarding : 4; /* enum lb_forwarding, as it was opened: a service
+						    that changes its mode keeps its connections */
+			uint32_t real_epoch : 8;
 			rte_be16_t nat_port_be;
 			uint16_t nat_addr_id; /* 0: the client's own address (nat) */
-			uint8_t real_epoch;
-			uint8_t forwarding; /* enum lb_forwarding, as it was opened: a service that
-					       changes its mode keeps its connections */
+			/* Upper halves of the sequence number and the acknowledgement that the
+			 * client has got to (tcp_window.h); of UDP 0. */
+			rte_be16_t seq_hi_be;
+			rte_be16_t ack_hi_be;
 		} fwd;
 		struct { /* server to client; the VIP is the service's */
 			rte_be16_t client_port_be;

@@ -33,10 +33,11 @@ enum event {
  * - FW, CW, LA, TW, CL, SYN from the client: it uses its port again; a new connection begins.
  * - SS, ACK from the client: there is nothing yet that it could acknowledge.
  * - SR, ACK from the server: data under TCP fast open; the client's ACK is still to come.
- * - CL, ACK from the client: a side that sent or accepted a reset sends no more. A client that does
- *   has refused the reset (its sequence number was wrong) and the connection lives; if it has only
- *   not heard of it, the server answers with another reset, and that leads back here. FIN and the
- *   server's packets do not count: they are in flight after a client's reset as a rule. */
+ * - CL, ACK: a side that sent or accepted a reset sends no more. One that does has refused the
+ *   reset (its sequence number was wrong) and the connection lives; if it has only not heard of it,
+ *   the other side answers with another reset, and that leads back here. conn_track.c leaves out
+ *   what was under way. A FIN does not count, it is under way after a client's reset as a rule.
+ * - CL, SYN-ACK: the reset came before the server's answer, and was not its own. */
 /* clang-format off */
 static const uint8_t next_state[LB_TCP_STATE_N][2][EVENT_N] = {
 	/*                       client                      server
@@ -49,7 +50,7 @@ static const uint8_t next_state[LB_TCP_STATE_N][2][EVENT_N] = {
 	[LB_TCP_CLOSE_WAIT] =  {{CL, SS, CW, CW, CW, CW}, {CL, CW, CW, LA, CW, CW}},
 	[LB_TCP_LAST_ACK] =    {{CL, SS, LA, LA, LA, LA}, {CL, LA, LA, LA, LA, LA}},
 	[LB_TCP_TIME_WAIT] =   {{CL, SS, TW, TW, TW, TW}, {CL, TW, TW, TW, TW, TW}},
-	[LB_TCP_CLOSE] =       {{CL, SS, CL, CL, ES, CL}, {CL, CL, CL, CL, CL, CL}},
+	[LB_TCP_CLOSE] =       {{CL, SS, CL, CL, ES, CL}, {CL, CL, SR, CL, ES, CL}},
 };
 /* clang-format on */
 

@@ -23,9 +23,10 @@ class OneWay:
         self.family = 6 if ':' in who.address else 4
         self.is_known = False
 
-    def packet(self, flags='A', payload=b'', ttl=64, **shape):
+    def packet(self, flags='A', payload=b'', ttl=64, l4=None, **shape):
         fields = {'flags': flags, 'seq': 7, 'ack': 9 if 'A' in flags else 0} \
             if self.proto == 'tcp' else {}
+        fields |= l4 or {}
         return packet(self.client.address, VIP[self.family],
                       transport(self.proto, self.client.port, self.port, payload, **fields),
                       ttl=ttl, **shape)
@@ -48,6 +49,17 @@ class OneWay:
             self.is_known = True
         if self.proto == 'tcp' and 'R' in flags:
             self.case.expect(tcp_rst_seen=1)
+
+    def guess(self, flags, **numbers):
+        """Somebody else's packet."""
+        self.pass_on(self.packet(flags, l4=numbers))
+        if 'R' in flags:
+            self.case.expect(tcp_rst_seen=1)
+
+    def stray(self):
+        """Of a connection that is forgotten."""
+        got = frame(self.client.mac, BALLAST_MAC, self.packet('A'))
+        self.case.answered(got, 'drop_no_connection', reset_of(got), 'rst_sent')
 
     def reported(self, why):
         """An ICMP error of a router about the server's answer: it comes to the VIP, and the one

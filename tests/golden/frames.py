@@ -183,8 +183,8 @@ class Flow:
             return transport('udp', src.port, dst.port, payload, **fields)
         other = 'server' if sender == 'client' else 'client'
         ack = self.seq[other] if 'A' in flags else 0
-        return transport('tcp', src.port, dst.port, payload, flags=flags, seq=self.seq[sender],
-                         ack=ack, **fields)
+        return transport('tcp', src.port, dst.port, payload,
+                         **{'flags': flags, 'seq': self.seq[sender], 'ack': ack} | fields)
 
     def pair(self, sender, flags='A', payload=b'', ttl=64, **shape):
         """The frame before and after Ballast. shape: options, extensions, padding, l4 (a dict of

@@ -55,7 +55,7 @@ static void stamp(struct lb_conn_table *t, bool is_v6, struct lb_conn *conn, uin
 	conn->last_tick = (uint16_t)(n * 3 & 0xffff);
 	conn->service = (uint16_t)(n * 5 & 0xffff);
 	conn->client_next_hop = (uint16_t)(n * 7 & 0xffff);
-	conn->fwd.real_id = n;
+	conn->fwd.real_id = n & 0xfffffu;
 	conn->fwd.nat_port_be = (uint16_t)(n * 11 & 0xffff);
 }
 

@@ -36,6 +36,8 @@ static const struct row {
 	{LB_TCP_TIME_WAIT, false, SYN, LB_TCP_SYN_SENT},
 	{LB_TCP_CLOSE, false, SYN, LB_TCP_SYN_SENT},
 	{LB_TCP_CLOSE, false, ACK, LB_TCP_ESTABLISHED},
+	{LB_TCP_CLOSE, true, SYN_ACK, LB_TCP_SYN_RECV},
+	{LB_TCP_CLOSE, true, ACK, LB_TCP_ESTABLISHED},
 };
 
 static enum lb_tcp_side side_of(bool is_reply)
@@ -135,13 +137,13 @@ Test(tcp_track, whole_lives_end_where_they_should)
 	static const struct step forged_reset[] = {
 		{false, SYN, LB_TCP_SYN_SENT},    {true, SYN_ACK, LB_TCP_SYN_RECV},
 		{false, ACK, LB_TCP_ESTABLISHED}, {true, LB_TCP_RST, LB_TCP_CLOSE},
-		{true, ACK, LB_TCP_CLOSE},        {false, ACK, LB_TCP_ESTABLISHED},
+		{true, ACK, LB_TCP_ESTABLISHED},  {false, LB_TCP_RST, LB_TCP_CLOSE},
+		{false, ACK, LB_TCP_ESTABLISHED},
 	};
 	static const struct step client_aborts[] = {
 		{false, SYN, LB_TCP_SYN_SENT},     {true, SYN_ACK, LB_TCP_SYN_RECV},
 		{false, ACK, LB_TCP_ESTABLISHED},  {false, RST, LB_TCP_CLOSE},
-		{true, ACK, LB_TCP_CLOSE},         {true, FIN, LB_TCP_CLOSE},
-		{false, LB_TCP_RST, LB_TCP_CLOSE},
+		{true, FIN, LB_TCP_CLOSE},         {false, LB_TCP_RST, LB_TCP_CLOSE},
 	};
 
 	follow("client closes", client_closes, sizeof(client_closes) / sizeof(struct step));

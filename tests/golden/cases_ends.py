@@ -1,0 +1,132 @@
+"""Cases of how TCP connections end, and of what does not end them."""
+from cases_choose import Rotation, Sources
+from cases_direct import OneWay
+from cases_time import LATE, stray
+from frames import FAMILIES, Flow, client, configuration, server, service
+from statement import Case
+
+FAR = 100 << 20  # bytes; Ballast believes what is at most 4 MiB ahead
+NEAR = 3 << 20
+
+
+def forged(case, flow, sender, flags, **numbers):
+    """Somebody else's: what he does not know of the connection he guesses."""
+    case.forwarded(*flow.pair(sender, flags, l4=numbers))
+    if 'R' in flags:
+        case.expect(tcp_rst_seen=1)
+
+
+def outside(case, flow, sender, flags, **numbers):
+    forged(case, flow, sender, flags, **numbers)
+    case.expect(tcp_outside_window=1)
+
+
+def outside_window():
+    """A reset or FIN that does not fit where its connection has got to is forwarded and ends
+    nothing: beyond the time that an ended connection is remembered the connection is there. One
+    that fits ends it, unless its receiver goes on."""
+    case = Case('65-outside-window', configuration('resets and FINs of those who guess', [
+        service(mode, family, [port], [server(1, family)], forwarding=mode)
+        for mode, port in (('fullnat', 80), ('nat', 81)) for family in FAMILIES]))
+    sources, flows = Sources(), []
+    for family in FAMILIES:
+        for port in (80, 81):
+            flow = Flow(case, 'tcp', client(port - 79, family), port, server(1, family),
+                        sources.next(family) if port == 80 else None)
+            flow.handshake()
+            flow.exchange()
+            flows.append(flow)
+    for flow in flows:
+        mine, theirs = flow.seq['client'], flow.seq['server']
+        for off in (FAR, 1 << 31, -FAR % 2 ** 32):
+            outside(case, flow, 'client', 'R', seq=(mine + off) % 2 ** 32)
+            outside(case, flow, 'client', 'RA', seq=(mine + off) % 2 ** 32)
+            outside(case, flow, 'server', 'R', seq=(theirs + off) % 2 ** 32)
+            outside(case, flow, 'server', 'RA', ack=(mine + off) % 2 ** 32)
+            for sender in ('client', 'server'):
+                outside(case, flow, sender, 'FA', ack=off)
+                outside(case, flow, sender, 'FA', seq=off)
+    case.wait(200)
+    for flow in flows:
+        flow.exchange(b'still', b'there')
+    # These fit, but their receiver knows better.
+    for flow in flows:
+        forged(case, flow, 'server', 'R', seq=flow.seq['server'] + NEAR)
+        flow.up('A')
+    case.wait(200)
+    for flow in flows:
+        flow.exchange(b'still', b'there')
+        forged(case, flow, 'client', 'R', seq=flow.seq['client'] + NEAR)
+        flow.down('A', b'under way')
+    case.wait(6)
+    for flow in flows:
+        flow.down('A')
+    case.wait(200)
+    for flow in flows:
+        flow.exchange(b'still', b'there')
+    for flow, sender in zip(flows, ('client', 'server') * 2):
+        forged(case, flow, sender, 'R', seq=flow.seq[sender])
+    case.wait(10 + LATE)
+    case.expect(conn_closed=len(flows))
+    for flow in flows:
+        stray(case, flow)
+    return case
+
+
+def outside_window_one_way():
+    """The same where only the client's packets pass."""
+    case = Case('66-outside-window-dsr', configuration('the same without the replies', [
+        service('dsr', family, [80], [server(1, family)], forwarding='dsr')
+        for family in FAMILIES]))
+    flows = []
+    for family in FAMILIES:
+        flow = OneWay(case, 'tcp', client(1, family), 80, server(1, family))
+        for flags in ('S', 'A', 'PA'):
+            flow.up(flags)
+        flows.append(flow)
+    for flow in flows:
+        for number in (FAR, 1 << 31, 2 ** 32 - FAR):
+            for flags, numbers in (('R', {'seq': number}), ('RA', {'seq': number}),
+                                   ('FA', {'seq': number}), ('FA', {'ack': number})):
+                flow.guess(flags, **numbers)
+                case.expect(tcp_outside_window=1)
+    case.wait(200)
+    for flow in flows:
+        flow.up('A')
+        flow.up('R')
+    case.wait(10 + LATE)
+    case.expect(conn_closed=len(flows))
+    for flow in flows:
+        flow.stray()
+    return case
+
+
+def used_again():
+    """A SYN on a connection that one side or both have ended opens a new one at once, and the
+    scheduler chooses for it; on one that lives it changes nothing."""
+    servers = {family: [server(1, family), server(2, family)] for family in FAMILIES}
+    case = Case('67-used-again', configuration('ports that are used again before they are forgotten', [
+        service('web', family, [80], servers[family]) for family in FAMILIES]))
+    stories = [('down FA', 'up A'),             # FIN_WAIT
+               ('up FA', 'down A'),             # CLOSE_WAIT
+               ('up FA', 'down FA', 'up A'),    # LAST_ACK
+               ('down FA', 'up FA', 'down A'),  # TIME_WAIT
+               ('up R',), ('down R',)]          # CLOSE
+    sources = Sources()
+    for family in FAMILIES:
+        turns = Rotation(servers[family], 0)
+        flow = Flow(case, 'tcp', client(1, family), 80, turns.next(), sources.next(family))
+        flow.handshake()
+        case.forwarded(*flow.pair('client', 'S'))
+        for story in stories:
+            for word in story:
+                direction, flags = word.split()
+                getattr(flow, direction)(flags)
+            case.expect(conn_closed=1)
+            flow = Flow(case, 'tcp', client(1, family), 80, turns.next(), sources.next(family))
+            flow.handshake()
+            flow.exchange()
+    return case
+
+
+CASES = [outside_window, outside_window_one_way, used_again]
