@@ -16,9 +16,16 @@ struct row {
 	uint8_t protocol;
 };
 
-struct held {
+/* A pass over the entries: what is not wanted goes first. */
+enum phase { PHASE_REMOVE, PHASE_ADD, PHASE_DONE };
+
+struct entry {
 	struct lb_addr addr;
 	uint32_t ifindex;
+	enum phase todo; /* in which phase of the pass; PHASE_DONE: in none */
+	bool is_held;
+	bool is_due;     /* held since before the dump under way began, which so has to have it */
+	bool is_missing; /* and had not */
 };
 
 struct rows {
@@ -33,8 +40,15 @@ struct lb_addresses {
 	struct lb_addr *locals;
 	size_t n_locals;
 	size_t n_unused;
-	struct held *held; /* sorted by netdev and address */
-	size_t n_held;
+	struct entry *entries; /* held or wanted; sorted by netdev and address */
+	size_t n_entries;
+	enum phase phase;
+	size_t at;
+	size_t n_left;
+	size_t n_refused;
+	int error;
+	uint64_t n_asked;
+	struct lb_rtnl_batch batch;
 	bool are_unmarked;
 	struct lb_announcer *announcer; /* NULL: none */
 };
@@ -42,7 +56,10 @@ struct lb_addresses {
 int lb_addresses_create(struct lb_addresses **out)
 {
 	*out = calloc(1, sizeof(**out));
-	return *out == NULL ? -ENOMEM : 0;
+	if (*out == NULL)
+		return -ENOMEM;
+	(*out)->phase = PHASE_DONE;
+	return 0;
 }
 
 void lb_addresses_destroy(struct lb_addresses *a)
@@ -52,7 +69,7 @@ void lb_addresses_destroy(struct lb_addresses *a)
 	free(a->now.list);
 	free(a->next.list);
 	free(a->locals);
-	free(a->held);
+	free(a->entries);
 	free(a);
 }
 
@@ -62,6 +79,8 @@ void lb_addresses_begin(struct lb_addresses *a)
 {
 	a->next.n = 0;
 	a->n_unused = 0;
+	for (size_t i = 0; i < a->n_entries; i++)
+		a->entries[i].is_due = a->entries[i].is_held;
 }
 
 static struct row *new_row(struct rows *rows)
@@ -130,18 +149,23 @@ static int compare_rows(const void *x, const void *y)
 	return memcmp(x, y, sizeof(struct lb_addr)); /* the first field of both */
 }
 
-static int compare_held(const void *x, const void *y)
+static int compare_entries(const void *x, const void *y)
 {
-	const struct held *p = x, *q = y;
+	const struct entry *p = x, *q = y;
 
 	if (p->ifindex != q->ifindex)
 		return p->ifindex < q->ifindex ? -1 : 1;
 	return memcmp(&p->addr, &q->addr, sizeof(p->addr));
 }
 
-static bool is_held(const struct held *list, size_t n, const struct held *wanted)
+static bool is_held(const struct lb_addresses *a, const struct lb_addr *addr, uint32_t ifindex)
 {
-	return n > 0 && bsearch(wanted, list, n, sizeof(*list), compare_held) != NULL;
+	struct entry wanted = {.addr = *addr, .ifindex = ifindex};
+	const struct entry *found = NULL;
+
+	if (a->n_entries > 0)
+		found = bsearch(&wanted, a->entries, a->n_entries, sizeof(wanted), compare_entries);
+	return found != NULL && found->is_held;
 }
 
 /* Address rows that we added, but that do not bear our mark: the kernel is too old for it. */
@@ -149,14 +173,23 @@ static void check_marks(struct lb_addresses *a)
 {
 	for (size_t i = 0; i < a->now.n && !a->are_unmarked; i++) {
 		const struct row *row = &a->now.list[i];
-		struct held held = {.addr = row->addr, .ifindex = row->ifindex};
 
-		if (row->protocol != 0 || !is_held(a->held, a->n_held, &held))
+		if (row->protocol != 0 || !is_held(a, &row->addr, row->ifindex))
 			continue;
 		a->are_unmarked = true;
 		lb_log(LB_LOG_WARNING, "netlink",
 		       "addresses_unmarked text=\"this kernel does not keep the mark of our "
 		       "addresses (it is older than 5.18): they stay after a kill -9\"");
+	}
+}
+
+static void note_missing(struct lb_addresses *a)
+{
+	for (size_t i = 0; i < a->n_entries; i++) {
+		struct entry *e = &a->entries[i];
+
+		e->is_missing = e->is_held && e->is_due &&
+				!lb_addresses_is_on(a, &e->addr, e->ifindex);
 	}
 }
 
@@ -183,15 +216,16 @@ bool lb_addresses_end(struct lb_addresses *a)
 	a->locals = locals;
 	a->n_locals = n;
 	check_marks(a);
+	note_missing(a);
 	return is_changed;
 }
 
 size_t lb_addresses_adopt(struct lb_addresses *a, const struct lb_link *links, size_t n_links)
 {
-	struct held *held = calloc(a->now.n + 1, sizeof(*held));
+	struct entry *entries = calloc(a->now.n + 1, sizeof(*entries));
 	size_t n = 0;
 
-	if (held == NULL)
+	if (entries == NULL)
 		return 0;
 	for (size_t i = 0; i < a->now.n; i++) {
 		const struct row *row = &a->now.list[i];
@@ -200,15 +234,17 @@ size_t lb_addresses_adopt(struct lb_addresses *a, const struct lb_link *links, s
 			continue;
 		for (size_t l = 0; l < n_links; l++)
 			if (links[l].ifindex != 0 && links[l].ifindex == row->ifindex) {
-				held[n].addr = row->addr;
-				held[n++].ifindex = row->ifindex;
+				entries[n++] = (struct entry){.addr = row->addr,
+							      .ifindex = row->ifindex,
+							      .todo = PHASE_DONE,
+							      .is_held = true};
 				break;
 			}
 	}
-	qsort(held, n, sizeof(*held), compare_held);
-	free(a->held);
-	a->held = held;
-	a->n_held = n;
+	qsort(entries, n, sizeof(*entries), compare_entries);
+	free(a->entries);
+	a->entries = entries;
+	a->n_entries = n;
 	return n;
 }
 
@@ -249,12 +285,11 @@ bool lb_addresses_is_foreign(const struct lb_addresses *a, const struct lb_addr 
 	if (found == NULL)
 		return false;
 	for (; found < a->now.list + a->now.n && lb_addr_equal(&found->addr, addr); found++) {
-		struct held held = {.addr = *addr, .ifindex = found->ifindex};
 		uint8_t whole = lb_addr_is_v4(addr) ? 32 : 128;
 
 		if (found->protocol == LB_RTNL_PROTOCOL)
 			continue;
-		if (found->prefix_len != whole || !is_held(a->held, a->n_held, &held))
+		if (found->prefix_len != whole || !is_held(a, addr, found->ifindex))
 			return true;
 	}
 	return false;
@@ -269,68 +304,29 @@ void lb_addresses_tell(struct lb_addresses *a, struct lb_announcer *announcer)
 
 void lb_addresses_announce(const struct lb_addresses *a, const struct lb_link *link)
 {
-	for (size_t i = 0; a->announcer != NULL && i < a->n_held; i++)
-		if (a->held[i].ifindex == link->ifindex)
-			lb_announcer_add(a->announcer, &a->held[i].addr, link->ifindex, link->mac);
+	for (size_t i = 0; a->announcer != NULL && i < a->n_entries; i++)
+		if (a->entries[i].is_held && a->entries[i].ifindex == link->ifindex)
+			lb_announcer_add(a->announcer, &a->entries[i].addr, link->ifindex,
+					 link->mac);
 }
 
 bool lb_addresses_holds(const struct lb_addresses *a, const struct lb_addr *addr, uint32_t ifindex)
 {
-	struct held h = {.addr = *addr, .ifindex = ifindex};
-
-	return is_held(a->held, a->n_held, &h);
+	return is_held(a, addr, ifindex);
 }
 
-static void announce(struct lb_addresses *a, const struct held *h, const struct lb_link *links)
+static void announce(struct lb_addresses *a, const struct entry *e, const struct lb_link *links)
 {
 	for (size_t l = 0; a->announcer != NULL && l < LB_IFACES_MAX; l++)
-		if (links[l].ifindex == h->ifindex) {
-			lb_announcer_add(a->announcer, &h->addr, h->ifindex, links[l].mac);
+		if (links[l].ifindex == e->ifindex) {
+			lb_announcer_add(a->announcer, &e->addr, e->ifindex, links[l].mac);
 			return;
 		}
 }
 
-static int ask_kernel(struct lb_rtnl *nl, uint16_t type, const struct held *h)
-{
-	/* Deprecated: the kernel does not choose it as the source of its own connections, whose
-	 * replies would end in a worker. (IPv4 has no such thing; there the netdev's first
-	 * address is chosen, which is not ours.) */
-	const struct ifa_cacheinfo lifetime = {.ifa_prefered = 0, .ifa_valid = UINT32_MAX};
-	char buf[LB_RTNL_REQUEST_MAX];
-	struct ifaddrmsg *ifa;
-	struct nlmsghdr *msg;
-	void *header;
-
-	msg = lb_rtnl_message(buf, type, type == RTM_NEWADDR ? NLM_F_CREATE | NLM_F_EXCL : 0,
-			      &header, sizeof(*ifa));
-	ifa = header;
-	ifa->ifa_family = lb_rtnl_family(&h->addr);
-	ifa->ifa_index = h->ifindex;
-	ifa->ifa_prefixlen = ifa->ifa_family == AF_INET ? 32 : 128;
-	ifa->ifa_scope = RT_SCOPE_UNIVERSE;
-	lb_rtnl_put_addr(msg, IFA_LOCAL, &h->addr);
-	lb_rtnl_put_addr(msg, IFA_ADDRESS, &h->addr);
-	if (type == RTM_NEWADDR) {
-		mnl_attr_put_u8(msg, IFA_PROTO, LB_RTNL_PROTOCOL);
-		if (ifa->ifa_family == AF_INET6) {
-			mnl_attr_put_u32(msg, IFA_FLAGS, IFA_F_NODAD);
-			mnl_attr_put(msg, IFA_CACHEINFO, sizeof(lifetime), &lifetime);
-		}
-	}
-	return lb_rtnl_request(nl, msg, NULL, NULL);
-}
-
-static void log_refusal(const char *what, const struct held *h, int rc)
-{
-	char text[LB_ADDR_TEXT_MAX];
-
-	lb_log(LB_LOG_WARNING, "netlink", "%s address=%s ifindex=%u error=\"%s\"", what,
-	       lb_addr_format(&h->addr, text), h->ifindex, strerror(-rc));
-}
-
 /* The wanted ones that we have to hold, sorted, each once. */
 static size_t list_wanted(const struct lb_addresses *a, const struct lb_link *links,
-			  const struct lb_wanted_addr *wanted, size_t n, struct held *out)
+			  const struct lb_wanted_addr *wanted, size_t n, struct entry *out)
 {
 	size_t n_out = 0, kept = 0;
 
@@ -339,71 +335,206 @@ static size_t list_wanted(const struct lb_addresses *a, const struct lb_link *li
 
 		if (link->ifindex == 0 || lb_addresses_is_foreign(a, &wanted[i].addr))
 			continue;
-		out[n_out].addr = wanted[i].addr;
-		out[n_out++].ifindex = link->ifindex;
+		out[n_out++] = (struct entry){
+			.addr = wanted[i].addr, .ifindex = link->ifindex, .todo = PHASE_ADD};
 	}
-	qsort(out, n_out, sizeof(*out), compare_held);
+	qsort(out, n_out, sizeof(*out), compare_entries);
 	for (size_t i = 0; i < n_out; i++)
-		if (kept == 0 || compare_held(&out[kept - 1], &out[i]) != 0)
+		if (kept == 0 || compare_entries(&out[kept - 1], &out[i]) != 0)
 			out[kept++] = out[i];
 	return kept;
 }
 
-size_t lb_addresses_set(struct lb_addresses *a, struct lb_rtnl *nl, const struct lb_link *links,
-			const struct lb_wanted_addr *wanted, size_t n, int *error)
+/* What is held and what is wanted, both sorted, into one list. */
+static size_t merge(const struct lb_addresses *a, const struct entry *want, size_t n_want,
+		    struct entry *out)
 {
-	struct held *want = calloc(n + 1, sizeof(*want));
-	size_t n_want, n_held = 0, n_refused = 0;
-	int rc;
+	size_t n = 0, w = 0;
 
-	*error = want == NULL ? -ENOMEM : 0;
-	if (want == NULL)
-		return n;
-	n_want = list_wanted(a, links, wanted, n, want);
-	for (size_t i = 0; i < a->n_held; i++) {
-		if (is_held(want, n_want, &a->held[i]))
+	for (size_t i = 0; i < a->n_entries; i++) {
+		struct entry held = a->entries[i];
+
+		if (!held.is_held)
 			continue;
-		rc = ask_kernel(nl, RTM_DELADDR, &a->held[i]);
-		if (rc != 0 && rc != -EADDRNOTAVAIL && rc != -ENODEV)
-			log_refusal("address_not_removed", &a->held[i], rc);
-	}
-	for (size_t i = 0; i < n_want; i++) {
-		/* Asked for again even when held: somebody may have taken it away. */
-		rc = ask_kernel(nl, RTM_NEWADDR, &want[i]);
-		if (rc == -EEXIST && !is_held(a->held, a->n_held, &want[i]))
-			continue; /* somebody was faster: theirs */
-		if (rc != 0 && rc != -EEXIST) {
-			log_refusal("address_refused", &want[i], rc);
-			*error = rc;
-			n_refused++;
-			continue;
+		while (w < n_want && compare_entries(&want[w], &held) < 0)
+			out[n++] = want[w++];
+		held.todo = PHASE_REMOVE;
+		if (w < n_want && compare_entries(&want[w], &held) == 0) {
+			held.todo = held.is_missing ? PHASE_ADD : PHASE_DONE;
+			w++;
 		}
-		if (rc == 0)
-			announce(a, &want[i], links);
-		want[n_held++] = want[i];
+		out[n++] = held;
 	}
-	free(a->held);
-	a->held = want;
-	a->n_held = n_held;
-	return n_refused;
+	while (w < n_want)
+		out[n++] = want[w++];
+	return n;
+}
+
+int lb_addresses_want(struct lb_addresses *a, const struct lb_link *links,
+		      const struct lb_wanted_addr *wanted, size_t n)
+{
+	struct entry *want = calloc(n + 1, sizeof(*want));
+	struct entry *entries = calloc(a->n_entries + n + 1, sizeof(*entries));
+
+	if (want == NULL || entries == NULL) {
+		free(want);
+		free(entries);
+		return -ENOMEM;
+	}
+	a->n_entries = merge(a, want, list_wanted(a, links, wanted, n, want), entries);
+	free(want);
+	free(a->entries);
+	a->entries = entries;
+	a->phase = PHASE_REMOVE;
+	a->at = 0;
+	a->n_left = 0;
+	a->n_refused = 0;
+	a->error = 0;
+	for (size_t i = 0; i < a->n_entries; i++)
+		a->n_left += entries[i].todo != PHASE_DONE;
+	return 0;
+}
+
+/* --- a pass --- */
+
+static void put_request(struct lb_rtnl_batch *batch, uint16_t type, const struct entry *e)
+{
+	/* Deprecated: the kernel does not choose it as the source of its own connections, whose
+	 * replies would end in a worker. (IPv4 has no such thing; there the netdev's first
+	 * address is chosen, which is not ours.) */
+	const struct ifa_cacheinfo lifetime = {.ifa_prefered = 0, .ifa_valid = UINT32_MAX};
+	struct ifaddrmsg *ifa;
+	struct nlmsghdr *msg;
+	void *header;
+
+	msg = lb_rtnl_batch_next(batch, type, type == RTM_NEWADDR ? NLM_F_CREATE | NLM_F_EXCL : 0,
+				 &header, sizeof(*ifa));
+	ifa = header;
+	ifa->ifa_family = lb_rtnl_family(&e->addr);
+	ifa->ifa_index = e->ifindex;
+	ifa->ifa_prefixlen = ifa->ifa_family == AF_INET ? 32 : 128;
+	ifa->ifa_scope = RT_SCOPE_UNIVERSE;
+	lb_rtnl_put_addr(msg, IFA_LOCAL, &e->addr);
+	lb_rtnl_put_addr(msg, IFA_ADDRESS, &e->addr);
+	if (type == RTM_NEWADDR) {
+		mnl_attr_put_u8(msg, IFA_PROTO, LB_RTNL_PROTOCOL);
+		if (ifa->ifa_family == AF_INET6) {
+			/* Nor a route to itself in the main table, where ours are mirrored. */
+			mnl_attr_put_u32(msg, IFA_FLAGS, IFA_F_NODAD | IFA_F_NOPREFIXROUTE);
+			mnl_attr_put(msg, IFA_CACHEINFO, sizeof(lifetime), &lifetime);
+		}
+	}
+}
+
+static void log_refusal(const char *what, const struct entry *e, int rc)
+{
+	char text[LB_ADDR_TEXT_MAX];
+
+	lb_log(LB_LOG_WARNING, "netlink", "%s address=%s ifindex=%u error=\"%s\"", what,
+	       lb_addr_format(&e->addr, text), e->ifindex, strerror(-rc));
+}
+
+static void note_removal(struct entry *e, int rc)
+{
+	e->is_held = false;
+	e->is_missing = false;
+	if (rc != 0 && rc != -EADDRNOTAVAIL && rc != -ENODEV)
+		log_refusal("address_not_removed", e, rc);
+}
+
+static void note_addition(struct lb_addresses *a, struct entry *e, const struct lb_link *links,
+			  int rc)
+{
+	e->is_missing = false;
+	e->is_due = false;
+	if (rc == -EEXIST)
+		return; /* still there; or somebody was faster: theirs */
+	e->is_held = rc == 0;
+	if (rc == 0) {
+		announce(a, e, links);
+		return;
+	}
+	log_refusal("address_refused", e, rc);
+	a->error = rc;
+	a->n_refused++;
+}
+
+/* One call to the kernel, of at most `max` requests of the phase; returns how many. */
+static size_t send_some(struct lb_addresses *a, struct lb_rtnl *nl, const struct lb_link *links,
+			size_t max)
+{
+	uint16_t type = a->phase == PHASE_REMOVE ? RTM_DELADDR : RTM_NEWADDR;
+	struct entry *asked[LB_RTNL_BATCH_MAX];
+	int results[LB_RTNL_BATCH_MAX], rc;
+	size_t n = 0;
+
+	for (; a->at < a->n_entries && n < max && n < LB_RTNL_BATCH_MAX; a->at++) {
+		struct entry *e = &a->entries[a->at];
+
+		if (e->todo != a->phase)
+			continue;
+		put_request(&a->batch, type, e);
+		e->todo = PHASE_DONE;
+		asked[n++] = e;
+	}
+	rc = lb_rtnl_batch_send(nl, &a->batch, results);
+	for (size_t i = 0; i < n; i++)
+		if (a->phase == PHASE_REMOVE)
+			note_removal(asked[i], rc != 0 ? rc : results[i]);
+		else
+			note_addition(a, asked[i], links, rc != 0 ? rc : results[i]);
+	return n;
+}
+
+bool lb_addresses_step(struct lb_addresses *a, struct lb_rtnl *nl, const struct lb_link *links,
+		       size_t max)
+{
+	while (a->phase != PHASE_DONE && max > 0) {
+		size_t n = send_some(a, nl, links, max);
+
+		a->n_asked += n;
+		a->n_left -= n;
+		max -= n;
+		if (a->at == a->n_entries) {
+			a->phase++;
+			a->at = 0;
+		}
+	}
+	return a->n_left > 0;
+}
+
+size_t lb_addresses_left(const struct lb_addresses *a)
+{
+	return a->n_left;
+}
+
+size_t lb_addresses_refused(const struct lb_addresses *a, int *error)
+{
+	*error = a->error;
+	return a->n_refused;
+}
+
+uint64_t lb_addresses_asked(const struct lb_addresses *a)
+{
+	return a->n_asked;
 }
 
 size_t lb_addresses_missing(const struct lb_addresses *a)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < a->now.n; i++) {
-		const struct held h = {.addr = a->now.list[i].addr,
-				       .ifindex = a->now.list[i].ifindex};
-
-		n += is_held(a->held, a->n_held, &h);
-	}
-	return n < a->n_held ? a->n_held - n : 0;
+	for (size_t i = 0; i < a->n_entries; i++)
+		n += a->entries[i].is_missing;
+	return n;
 }
 
 size_t lb_addresses_held(const struct lb_addresses *a)
 {
-	return a->n_held;
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->n_entries; i++)
+		n += a->entries[i].is_held;
+	return n;
 }
 
 size_t lb_addresses_unused(const struct lb_addresses *a)

@@ -1,14 +1,16 @@
 /* addresses.h - the host's addresses: all of them mirrored, ours kept on the netdevs.
  *
  * Role     which addresses are local; VIPs and NAT sources as /32 and /128
- * Shape    the last complete dump of the kernel's table, and the set that we hold
+ * Shape    the last complete dump of the kernel's table, and beside it what we hold and what we
+ *          want, from which a pass makes one the other, some addresses at a time
  * Units    interfaces by index, netdevs by ifindex
  * Threads  control thread only
- * Memory   heap, two dumps and the held set
- * Limits   LB_LOCALS_MAX addresses mirrored; the rest is counted
+ * Memory   heap, two dumps and the held and wanted set
+ * Limits   LB_LOCALS_MAX addresses mirrored; the rest is counted. The kernel searches a list for
+ *          each address of a netdev: what many cost is for the caller to spread over time
  * Errors   -ENOMEM; what the kernel refuses is logged and counted
- * Source   DESIGN 3.9, decision 0010 (how ours are recognised after a kill -9)
- * Tests    tests/system/test_netlink.c
+ * Source   DESIGN 3.9, decisions 0010 (how ours are recognised after a kill -9), 0105 (many)
+ * Tests    tests/system/test_netlink.c, tests/system/test_many_addresses.c
  */
 #ifndef LB_ADDRESSES_H
 #define LB_ADDRESSES_H
@@ -48,10 +50,22 @@ size_t lb_addresses_adopt(struct lb_addresses *a, const struct lb_link *links, s
 /* Sorted, each once; the array is the module's. */
 const struct lb_addr *lb_addresses_locals(const struct lb_addresses *a, size_t *n);
 
-/* Holds exactly `wanted` beside what others have put there. Returns how many the kernel refused;
- * *error is the last refusal (-errno). */
-size_t lb_addresses_set(struct lb_addresses *a, struct lb_rtnl *nl, const struct lb_link *links,
-			const struct lb_wanted_addr *wanted, size_t n, int *error);
+/* From now on exactly `wanted` shall be held, beside what others have put there: a pass begins.
+ * Asks the kernel nothing. */
+int lb_addresses_want(struct lb_addresses *a, const struct lb_link *links,
+		      const struct lb_wanted_addr *wanted, size_t n);
+
+/* Goes on with the pass by at most `max` requests to the kernel, removals first; false: it has come
+ * to its end. Only what is not as wanted is asked for. */
+bool lb_addresses_step(struct lb_addresses *a, struct lb_rtnl *nl, const struct lb_link *links,
+		       size_t max);
+
+/* What is left of the pass, and what the kernel refused in it; *error is the last refusal. */
+size_t lb_addresses_left(const struct lb_addresses *a);
+size_t lb_addresses_refused(const struct lb_addresses *a, int *error);
+
+/* Requests to the kernel so far. */
+uint64_t lb_addresses_asked(const struct lb_addresses *a);
 
 /* The address is on this host, and not by us. */
 bool lb_addresses_is_foreign(const struct lb_addresses *a, const struct lb_addr *addr);
@@ -59,7 +73,7 @@ bool lb_addresses_is_foreign(const struct lb_addresses *a, const struct lb_addr 
 /* It stands on this netdev, by whomever. */
 bool lb_addresses_is_on(const struct lb_addresses *a, const struct lb_addr *addr, uint32_t ifindex);
 
-/* Held ones that the last dump did not have. */
+/* Held ones that the last dump should have had and did not: somebody has taken them away. */
 size_t lb_addresses_missing(const struct lb_addresses *a);
 
 size_t lb_addresses_held(const struct lb_addresses *a);

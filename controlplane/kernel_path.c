@@ -284,7 +284,7 @@ void lb_kernel_path_release(struct lb_kernel_path *kp)
 
 	if (kp == NULL || kp->netlink == NULL)
 		return;
-	lb_netlink_set_addresses(kp->netlink, NULL, 0);
+	lb_netlink_release_addresses(kp->netlink);
 	if (restrict_to(kp, &none, &err) < 0)
 		lb_log(LB_LOG_WARNING, "steering", "entries left error=\"%s: %s\"", err.where,
 		       err.what);
@@ -396,7 +396,8 @@ int lb_kernel_path_before_publish(struct lb_kernel_path *kp, const struct lb_con
 	rc = add_locals(kp, &rules);
 	if (rc == 0)
 		rc = set_both_destinations(kp, &rules);
-	/* The netdev lets go first: else the kernel would answer for what is steered no more. */
+	/* The netdev lets go first: else the kernel would answer for what is steered no more (of
+	 * very many addresses the last ones go a little later, decision 0105). */
 	if (rc == 0)
 		rc = set_addresses(kp, &kp->rules, &rules);
 	if (rc == 0)

@@ -76,11 +76,12 @@ static int create_parts(struct lb_netlink *nl, const struct lb_netlink_params *p
 		return rc;
 	nl->settle = evtimer_new(nl->base, lb_netlink_on_settle, nl);
 	nl->teller = evtimer_new(nl->base, lb_netlink_on_tell, nl);
+	nl->adder = evtimer_new(nl->base, lb_netlink_on_add, nl);
 	nl->probe = event_new(nl->base, -1, EV_PERSIST, lb_netlink_on_probe, nl);
 	if (nl->rtnl != NULL)
 		nl->readable = event_new(nl->base, lb_rtnl_fd(nl->rtnl), EV_READ | EV_PERSIST,
 					 lb_netlink_on_readable, nl);
-	if (nl->settle == NULL || nl->teller == NULL || nl->probe == NULL ||
+	if (nl->settle == NULL || nl->teller == NULL || nl->probe == NULL || nl->adder == NULL ||
 	    (nl->rtnl != NULL && nl->readable == NULL))
 		return -ENOMEM;
 	return 0;
@@ -151,10 +152,10 @@ void lb_netlink_close(struct lb_netlink *nl)
 		event_free(nl->settle);
 	if (nl->teller != NULL)
 		event_free(nl->teller);
-	if (nl->rtnl != NULL && nl->addresses != NULL) {
-		nl->n_wanted = 0;
-		lb_netlink_keep_addresses(nl);
-	}
+	if (nl->addresses != NULL)
+		lb_netlink_release_addresses(nl);
+	if (nl->adder != NULL)
+		event_free(nl->adder);
 	if (nl->rtnl != NULL && nl->neighbours != NULL)
 		lb_neighbours_release(nl->neighbours);
 	lb_reserved_ports_close(nl->reserved);
@@ -193,6 +194,7 @@ size_t lb_netlink_set_addresses(struct lb_netlink *nl, const struct lb_wanted_ad
 				size_t n)
 {
 	struct lb_wanted_addr *copy = calloc(n + 1, sizeof(*copy));
+	int error;
 
 	if (copy == NULL)
 		return n;
@@ -203,9 +205,25 @@ size_t lb_netlink_set_addresses(struct lb_netlink *nl, const struct lb_wanted_ad
 	nl->n_wanted = n;
 	if (nl->rtnl == NULL)
 		return n;
-	lb_netlink_keep_addresses(nl);
+	if (lb_netlink_keep_addresses(nl) != 0)
+		return n;
 	reserve_ports(nl);
-	return nl->n_refused;
+	return lb_addresses_refused(nl->addresses, &error);
+}
+
+void lb_netlink_release_addresses(struct lb_netlink *nl)
+{
+	nl->n_wanted = 0;
+	if (nl->rtnl == NULL || lb_addresses_want(nl->addresses, nl->links.now, NULL, 0) != 0)
+		return;
+	(void)lb_addresses_step(nl->addresses, nl->rtnl, nl->links.now, SIZE_MAX);
+	if (nl->reserved != NULL)
+		reserve_ports(nl);
+}
+
+size_t lb_netlink_addresses_left(const struct lb_netlink *nl)
+{
+	return lb_addresses_left(nl->addresses);
 }
 
 uint32_t lb_netlink_iface_of(const struct lb_netlink *nl, const struct lb_addr *addr)

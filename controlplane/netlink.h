@@ -31,6 +31,8 @@
 #include "lb/service.h"
 
 #define LB_LOCALS_MAX 131072u
+#define LB_ADDRESSES_PER_TURN 16u
+#define LB_ADDRESSES_APART_MS 1
 
 struct event_base;
 struct lb_netlink;
@@ -87,8 +89,10 @@ void lb_netlink_close(struct lb_netlink *nl);
 /* The addresses that Ballast shall hold on the netdevs: VIPs with advertise "interface" and NAT
  * sources. The module adds and removes the difference, and first what a killed run of ours left.
  * Addresses that were there without us are used and never removed; for those `ports` (NAT source
- * ports) are kept from the kernel by ip_local_reserved_ports. Takes effect at once; an address
- * that the kernel refused is logged and retried at the next call. Returns the number refused. */
+ * ports) are kept from the kernel by ip_local_reserved_ports. LB_ADDRESSES_PER_TURN changes take
+ * effect at once, removals first, as many more each turn of the loop. An address that the kernel
+ * refused is logged and retried at the next call. Returns the number refused so far, n without
+ * memory. */
 struct lb_wanted_addr {
 	struct lb_addr addr;
 	uint32_t iface;
@@ -96,6 +100,12 @@ struct lb_wanted_addr {
 };
 size_t lb_netlink_set_addresses(struct lb_netlink *nl, const struct lb_wanted_addr *wanted,
 				size_t n);
+
+/* All of them away, now. */
+void lb_netlink_release_addresses(struct lb_netlink *nl);
+
+/* Changes of the last set that have still to be made. */
+size_t lb_netlink_addresses_left(const struct lb_netlink *nl);
 
 /* The interface that leads to `addr` by an on-link route, for choosing where a VIP goes;
  * UINT32_MAX: none. */

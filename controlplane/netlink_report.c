@@ -8,13 +8,15 @@
 static void report_addresses(const struct lb_netlink *nl, struct lb_netlink_part *out)
 {
 	size_t held = lb_addresses_held(nl->addresses);
+	int error;
+	size_t n_refused = lb_addresses_refused(nl->addresses, &error);
 
 	out->name = "addresses";
-	out->is_on = nl->n_refused == 0;
+	out->is_on = n_refused == 0;
 	if (!out->is_on)
 		snprintf(out->text, sizeof(out->text),
-			 "off because the kernel refused %zu addresses: %s", nl->n_refused,
-			 strerror(-nl->address_error));
+			 "off because the kernel refused %zu addresses: %s", n_refused,
+			 strerror(-error));
 	else
 		snprintf(out->text, sizeof(out->text), "%zu on the netdevs by us%s", held,
 			 lb_addresses_are_marked(nl->addresses)

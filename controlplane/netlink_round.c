@@ -162,14 +162,36 @@ static void end_links(struct lb_netlink *nl)
 	}
 }
 
-void lb_netlink_keep_addresses(struct lb_netlink *nl)
+/* Some addresses, and the rest from the loop: the kernel takes the longer for each the more a
+ * netdev has, and probes have their turns in between. */
+static void step_addresses(struct lb_netlink *nl)
 {
-	nl->n_refused = lb_addresses_set(nl->addresses, nl->rtnl, nl->links.now, nl->wanted,
-					 nl->n_wanted, &nl->address_error);
+	const struct timeval apart = {.tv_usec = LB_ADDRESSES_APART_MS * 1000};
+
+	if (lb_addresses_step(nl->addresses, nl->rtnl, nl->links.now, LB_ADDRESSES_PER_TURN))
+		evtimer_add(nl->adder, &apart);
+}
+
+void lb_netlink_on_add(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	step_addresses(ctx);
+}
+
+int lb_netlink_keep_addresses(struct lb_netlink *nl)
+{
+	int rc = lb_addresses_want(nl->addresses, nl->links.now, nl->wanted, nl->n_wanted);
+
+	if (rc == 0)
+		step_addresses(nl);
+	return rc;
 }
 
 static void end_table(struct lb_netlink *nl, enum lb_netlink_table table)
 {
+	int error;
+
 	switch (table) {
 	case LB_TABLE_LINKS:
 		end_links(nl);
@@ -177,8 +199,9 @@ static void end_table(struct lb_netlink *nl, enum lb_netlink_table table)
 	case LB_TABLE_ADDRESSES:
 		nl->locals_changed |= lb_addresses_end(nl->addresses);
 		/* IPv6 addresses go when their netdev goes down. */
-		if (lb_addresses_missing(nl->addresses) > 0 || nl->n_refused > 0)
-			lb_netlink_keep_addresses(nl);
+		if (lb_addresses_missing(nl->addresses) > 0 ||
+		    lb_addresses_refused(nl->addresses, &error) > 0)
+			(void)lb_netlink_keep_addresses(nl);
 		break;
 	case LB_TABLE_ROUTES_V6:
 		for (uint32_t i = 0; i < nl->links.n; i++)

@@ -39,6 +39,7 @@ struct lb_netlink {
 	struct event *settle; /* then the dirty tables are read */
 	struct event *teller; /* then what changed is told */
 	struct event *probe;
+	struct event *adder;  /* then the pass over the addresses goes on */
 	struct lb_rtnl *rtnl; /* NULL: no netlink here */
 	int rtnl_error;
 	struct lb_links links;
@@ -51,8 +52,6 @@ struct lb_netlink {
 	int reserved_error;
 	struct lb_wanted_addr *wanted; /* the last set, for when the kernel loses one */
 	size_t n_wanted;
-	int address_error;
-	size_t n_refused;
 	uint32_t dirty;  /* tables to read */
 	uint32_t todo;   /* of the round under way */
 	bool is_dumping; /* table `dumping` is under way */
@@ -71,8 +70,8 @@ uint64_t lb_netlink_now_ms(void);
 /* Reads every table once, waiting for it. */
 int lb_netlink_first_sync(struct lb_netlink *nl, struct lb_error *err);
 
-/* Asks the kernel for the wanted addresses again. */
-void lb_netlink_keep_addresses(struct lb_netlink *nl);
+/* What of the wanted addresses is not there is asked for, from the loop if there are many. */
+int lb_netlink_keep_addresses(struct lb_netlink *nl);
 
 /* Next hop ids by the routes and destinations as they are now. */
 void lb_netlink_settle_paths(struct lb_netlink *nl);
@@ -88,6 +87,7 @@ void lb_netlink_read_soon(struct lb_netlink *nl);
 void lb_netlink_on_settle(evutil_socket_t fd, short what, void *ctx);
 void lb_netlink_on_tell(evutil_socket_t fd, short what, void *ctx);
 void lb_netlink_on_readable(evutil_socket_t fd, short what, void *ctx);
+void lb_netlink_on_add(evutil_socket_t fd, short what, void *ctx);
 void lb_netlink_on_probe(evutil_socket_t fd, short what, void *ctx);
 
 #endif

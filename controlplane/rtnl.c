@@ -1,8 +1,8 @@
 #include "rtnl.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/rtnetlink.h>
-#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -159,6 +159,61 @@ int lb_rtnl_request(struct lb_rtnl *nl, struct nlmsghdr *msg, lb_rtnl_on_message
 				on_message(ctx, reply);
 		}
 	}
+}
+
+struct nlmsghdr *lb_rtnl_batch_next(struct lb_rtnl_batch *batch, uint16_t type, uint16_t flags,
+				    void **extra_header, size_t extra)
+{
+	assert(batch->n < LB_RTNL_BATCH_MAX);
+	batch->last = batch->n++ == 0 ? (struct nlmsghdr *)(void *)batch->buf
+				      : mnl_nlmsg_get_payload_tail(batch->last);
+	return lb_rtnl_message(batch->last, type, flags, extra_header, extra);
+}
+
+/* Only refusals are answered, and the last request, which closes the batch. */
+static int take_verdicts(struct lb_rtnl *nl, uint32_t first_seq, uint32_t n, int *results)
+{
+	for (;;) {
+		ssize_t bytes = mnl_socket_recvfrom(nl->request, nl->request_buf,
+						    sizeof(nl->request_buf));
+		const struct nlmsghdr *reply = (const struct nlmsghdr *)(void *)nl->request_buf;
+		int left = (int)bytes;
+
+		if (bytes < 0)
+			return -errno;
+		for (; mnl_nlmsg_ok(reply, left); reply = mnl_nlmsg_next(reply, &left)) {
+			uint32_t i = reply->nlmsg_seq - first_seq;
+			int rc = error_of(reply);
+
+			if (i >= n || rc > 0)
+				continue;
+			results[i] = rc;
+			if (i == n - 1)
+				return 0;
+		}
+	}
+}
+
+int lb_rtnl_batch_send(struct lb_rtnl *nl, struct lb_rtnl_batch *batch,
+		       int results[LB_RTNL_BATCH_MAX])
+{
+	struct nlmsghdr *msg = (struct nlmsghdr *)(void *)batch->buf;
+	uint32_t n = batch->n, first_seq = nl->seq + 1;
+	size_t bytes;
+
+	if (n == 0)
+		return 0;
+	for (uint32_t i = 0; i < n; i++, msg = mnl_nlmsg_get_payload_tail(msg)) {
+		msg->nlmsg_seq = ++nl->seq;
+		results[i] = 0;
+	}
+	batch->last->nlmsg_flags |= NLM_F_ACK;
+	bytes = (size_t)((char *)mnl_nlmsg_get_payload_tail(batch->last) - batch->buf);
+	assert(bytes <= sizeof(batch->buf));
+	batch->n = 0;
+	if (mnl_socket_sendto(nl->request, batch->buf, bytes) < 0)
+		return -errno;
+	return take_verdicts(nl, first_seq, n, results);
 }
 
 /* A strict request carries the header of its own type, and routes of the main table only. */

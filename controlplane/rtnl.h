@@ -6,7 +6,8 @@
  * Units    -
  * Threads  control thread only
  * Memory   two sockets and a receive buffer
- * Limits   a request is one message of at most LB_RTNL_REQUEST_MAX bytes
+ * Limits   a request is one message of at most LB_RTNL_REQUEST_MAX bytes, or LB_RTNL_BATCH_MAX of
+ *          at most LB_RTNL_BATCH_MESSAGE_MAX each
  * Errors   0 or -errno, the kernel's own for a refused request
  * Source   RFC 3549
  * Tests    tests/system/test_netlink.c
@@ -15,6 +16,7 @@
 #define LB_RTNL_H
 
 #include <libmnl/libmnl.h>
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +24,8 @@
 #include "lb/addr.h"
 
 #define LB_RTNL_REQUEST_MAX 512u
+#define LB_RTNL_BATCH_MAX 64u
+#define LB_RTNL_BATCH_MESSAGE_MAX 128u
 /* Marks in the kernel what Ballast put there (IFA_PROTO of addresses, NDA_PROTOCOL of neighbours),
  * so that it is known after a kill -9; no other program uses this number. */
 #define LB_RTNL_PROTOCOL 76u
@@ -52,6 +56,19 @@ static inline uint8_t lb_rtnl_family(const struct lb_addr *addr)
 typedef void (*lb_rtnl_on_message)(void *ctx, const struct nlmsghdr *msg);
 int lb_rtnl_request(struct lb_rtnl *nl, struct nlmsghdr *msg, lb_rtnl_on_message on_message,
 		    void *ctx);
+
+/* Requests that the kernel takes in one call: each is begun by lb_rtnl_batch_next, sent by
+ * lb_rtnl_batch_send, which leaves the batch empty. results[i]: the kernel's verdict on request i,
+ * 0 or -errno. Returns 0, or -errno when it is not known what became of them. */
+struct lb_rtnl_batch {
+	alignas(struct nlmsghdr) char buf[LB_RTNL_BATCH_MAX * LB_RTNL_BATCH_MESSAGE_MAX];
+	struct nlmsghdr *last;
+	uint32_t n;
+};
+struct nlmsghdr *lb_rtnl_batch_next(struct lb_rtnl_batch *batch, uint16_t type, uint16_t flags,
+				    void **extra_header, size_t extra);
+int lb_rtnl_batch_send(struct lb_rtnl *nl, struct lb_rtnl_batch *batch,
+		       int results[LB_RTNL_BATCH_MAX]);
 
 /* Asks for a whole table on the mirror's socket; one at a time. */
 int lb_rtnl_dump(struct lb_rtnl *nl, uint16_t type, uint8_t family);
