@@ -2,7 +2,6 @@
  * reconcile, which appends commands to the open list; a flush publishes them. */
 #include "control_state.h"
 
-#include "config/config_tables.h"
 #include "discard.h"
 #include "health/health.h"
 #include "log.h"
@@ -54,16 +53,25 @@ static void start_probes(struct lb_control *ctl)
 
 static void plan_settle(struct lb_control *ctl);
 
+void lb_control_settle(struct lb_control *ctl)
+{
+	log_if(lb_reconcile_settle(ctl->reconcile, lb_now_ms(), lb_courier_list(ctl->courier)),
+	       "settling");
+	lb_courier_flush(ctl->courier, 0);
+	plan_settle(ctl);
+}
+
+/* The next write, or the end of this one, does what is due. */
 static void on_settle(evutil_socket_t number, short what, void *ctx)
 {
 	struct lb_control *ctl = ctx;
 
 	(void)number;
 	(void)what;
-	log_if(lb_reconcile_settle(ctl->reconcile, lb_now_ms(), lb_courier_list(ctl->courier)),
-	       "settling");
-	lb_courier_flush(ctl->courier, 0);
-	plan_settle(ctl);
+	if (ctl->n_writes == 0)
+		lb_control_settle(ctl);
+	else
+		plan_settle(ctl);
 }
 
 /* At most an hour ahead, so that no sum overflows; too early does nothing. */
@@ -87,6 +95,15 @@ static void plan_settle(struct lb_control *ctl)
 		log_if(-ENOMEM, "settling");
 }
 
+static int carry_out(struct lb_control *ctl, const struct lb_candidate *c, struct lb_error *err)
+{
+	struct lb_cmd_list *list = lb_courier_list(ctl->courier);
+
+	if (c->plan == NULL)
+		return lb_reconcile_config(ctl->reconcile, c->cfg, lb_now_ms(), list, err);
+	return lb_reconcile_carry_out(ctl->reconcile, c->plan, lb_now_ms(), list, err);
+}
+
 int lb_control_apply(struct lb_control *ctl, struct lb_candidate *c, struct lb_error *err)
 {
 	struct lb_shared_text *shared = lb_shared_text_create(c->text, c->n_text);
@@ -94,13 +111,9 @@ int lb_control_apply(struct lb_control *ctl, struct lb_candidate *c, struct lb_e
 
 	if (shared == NULL)
 		return lb_error_set(err, -ENOMEM, "", "out of memory");
-	/* Services that do not change keep their objects and with them the tables: one of each. */
-	if (ctl->cfg != NULL)
-		lb_config_share_tables(c->cfg, ctl->cfg);
 	rc = lb_kernel_path_before_publish(ctl->kernel, c->cfg, err);
 	if (rc == 0) {
-		rc = lb_reconcile_config(ctl->reconcile, c->cfg, lb_now_ms(),
-					 lb_courier_list(ctl->courier), err);
+		rc = carry_out(ctl, c, err);
 		/* The kernel has let go of what `c` does without: it gets that back. */
 		if (rc < 0 && ctl->cfg != NULL &&
 		    lb_kernel_path_before_publish(ctl->kernel, ctl->cfg, NULL) == 0 &&
@@ -121,7 +134,7 @@ int lb_control_apply(struct lb_control *ctl, struct lb_candidate *c, struct lb_e
 	plan_settle(ctl);
 	start_probes(ctl);
 	lb_control_text_release(ctl->text);
-	lb_discard(ctl->helper, ctl->doc, ctl->cfg);
+	lb_discard(ctl->helper, ctl->doc, ctl->cfg, c->plan);
 	ctl->text = shared;
 	ctl->doc = c->doc;
 	ctl->cfg = c->cfg;

@@ -242,7 +242,7 @@ static int create_parts(struct lb_control *ctl, struct lb_error *err)
 /* The configuration that create() read goes the way of every other. */
 static int publish_first(struct lb_control *ctl, struct lb_error *err)
 {
-	struct lb_candidate first = {ctl->doc, ctl->cfg, ctl->text->text, ctl->text->n};
+	struct lb_candidate first = {ctl->doc, ctl->cfg, NULL, ctl->text->text, ctl->text->n};
 	int rc;
 
 	ctl->doc = NULL;

@@ -61,15 +61,19 @@ static inline uint64_t lb_now_ms(void)
 
 struct lb_shared_text *lb_shared_text_create(char *text, size_t n);
 
-/* Puts a checked configuration in force: kernel, reconcile, publish, probes. Takes `doc`, `cfg` and
- * `text` over on success; on error nothing has changed. */
+/* Puts a checked configuration in force: kernel, reconcile, publish, probes. Takes all over on
+ * success; on error nothing has changed. */
 struct lb_candidate {
 	struct lb_document *doc;
 	struct lb_config *cfg;
+	struct lb_plan *plan; /* NULL: it is made at once */
 	char *text;
 	size_t n_text;
 };
 int lb_control_apply(struct lb_control *ctl, struct lb_candidate *candidate, struct lb_error *err);
+
+/* Does what is due for services without tracking; later while a write is under way. */
+void lb_control_settle(struct lb_control *ctl);
 
 /* What the workers have to know of interface `i`, whose device has this MTU. */
 struct lb_iface lb_control_iface(const struct lb_control *ctl, uint32_t i, const uint8_t mac[6],

@@ -1,4 +1,4 @@
-/* discard.h - frees documents and configurations where nobody waits for it.
+/* discard.h - frees documents, configurations and plans where nobody waits for it.
  *
  * Role     hands what a write has replaced, or left over, to the helper thread
  * Shape    one call; a tree of a million values takes the loop as long as the rest of its write
@@ -14,8 +14,10 @@
 struct lb_helper;
 struct lb_document;
 struct lb_config;
+struct lb_plan;
 
 /* Nothing else may refer to them. Each may be NULL; `helper` NULL: at once. */
-void lb_discard(struct lb_helper *helper, struct lb_document *doc, struct lb_config *cfg);
+void lb_discard(struct lb_helper *helper, struct lb_document *doc, struct lb_config *cfg,
+		struct lb_plan *plan);
 
 #endif

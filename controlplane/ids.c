@@ -10,12 +10,11 @@
 struct slot {
 	uint32_t chain; /* next id of this hash bucket */
 	uint32_t hash;	/* of the key, so that few keys are compared in vain */
-	uint32_t next;  /* free: next free one; given out in this round: the one before it */
+	uint32_t next;  /* free: next free one */
 	uint32_t epoch;
 	uint32_t marked; /* last round that asked for it */
 	uint32_t made;   /* round that gave it out */
 	bool is_used;
-	bool was_free; /* given out again, not fresh */
 };
 
 struct lb_ids {
@@ -27,7 +26,6 @@ struct lb_ids {
 	uint32_t n_free;
 	uint32_t free_head;
 	uint32_t free_tail;
-	uint32_t newest; /* stack of this round's new ids */
 	uint32_t n_max;  /* slots allocated */
 	struct slot *slots;
 	uint8_t *keys;
@@ -124,12 +122,39 @@ int lb_ids_create(const struct lb_ids_params *params, struct lb_ids **out)
 	ids->bound = params->first;
 	ids->free_head = LB_IDS_NONE;
 	ids->free_tail = LB_IDS_NONE;
-	ids->newest = LB_IDS_NONE;
 	if (grow(ids) != 0) {
 		lb_ids_destroy(ids);
 		return -ENOMEM;
 	}
 	*out = ids;
+	return 0;
+}
+
+static void *copy_of(const void *block, size_t bytes)
+{
+	void *copy = malloc(bytes);
+
+	if (copy != NULL)
+		memcpy(copy, block, bytes);
+	return copy;
+}
+
+int lb_ids_copy(const struct lb_ids *ids, struct lb_ids **out)
+{
+	struct lb_ids *copy = copy_of(ids, sizeof(*ids));
+
+	assert(!ids->is_open);
+	*out = NULL;
+	if (copy == NULL)
+		return -ENOMEM;
+	copy->slots = copy_of(ids->slots, ids->n_max * sizeof(*ids->slots));
+	copy->keys = copy_of(ids->keys, ids->n_max * ids->p.key_bytes);
+	copy->buckets = copy_of(ids->buckets, ids->n_buckets * sizeof(*ids->buckets));
+	if (copy->slots == NULL || copy->keys == NULL || copy->buckets == NULL) {
+		lb_ids_destroy(copy);
+		return -ENOMEM;
+	}
+	*out = copy;
 	return 0;
 }
 
@@ -148,7 +173,6 @@ void lb_ids_begin(struct lb_ids *ids)
 	assert(!ids->is_open);
 	ids->is_open = true;
 	ids->round++;
-	ids->newest = LB_IDS_NONE;
 }
 
 static int take(struct lb_ids *ids, uint32_t *id)
@@ -161,7 +185,6 @@ static int take(struct lb_ids *ids, uint32_t *id)
 		if (ids->free_head == LB_IDS_NONE)
 			ids->free_tail = LB_IDS_NONE;
 		ids->n_free--;
-		slot_of(ids, *id)->was_free = true;
 		return 0;
 	}
 	if (!has_fresh)
@@ -169,7 +192,6 @@ static int take(struct lb_ids *ids, uint32_t *id)
 	if (ids->bound - ids->p.first == ids->n_max && grow(ids) != 0)
 		return -ENOMEM;
 	*id = ids->bound++;
-	slot_of(ids, *id)->was_free = false;
 	return 0;
 }
 
@@ -206,8 +228,6 @@ int lb_ids_get(struct lb_ids *ids, const void *key, uint32_t *id, bool *is_first
 		s->is_used = true;
 		s->made = ids->round;
 		s->marked = 0;
-		s->next = ids->newest;
-		ids->newest = found;
 		ids->n_used++;
 	}
 	s = slot_of(ids, found);
@@ -237,31 +257,6 @@ void lb_ids_commit(struct lb_ids *ids)
 		ids->free_tail = id;
 		ids->n_free++;
 		ids->n_used--;
-	}
-	ids->is_open = false;
-}
-
-void lb_ids_rollback(struct lb_ids *ids)
-{
-	assert(ids->is_open);
-	while (ids->newest != LB_IDS_NONE) {
-		uint32_t id = ids->newest;
-		struct slot *s = slot_of(ids, id);
-
-		ids->newest = s->next;
-		unlink_id(ids, id);
-		s->is_used = false;
-		ids->n_used--;
-		if (!s->was_free) {
-			/* Fresh ids come off the stack in the reverse of the order they went on. */
-			ids->bound--;
-			continue;
-		}
-		s->next = ids->free_head;
-		ids->free_head = id;
-		if (ids->free_tail == LB_IDS_NONE)
-			ids->free_tail = id;
-		ids->n_free++;
 	}
 	ids->is_open = false;
 }

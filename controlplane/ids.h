@@ -2,13 +2,14 @@
  *
  * Role     key (a name, an address, ...) -> id, the same id for as long as the key is in use
  * Shape    chained hash over dense arrays; changes happen in rounds: begin, get every key that is
- *          wanted, then commit (keys that nobody asked for are freed) or rollback (as before)
+ *          wanted, then commit (keys that nobody asked for are freed). Who may have to take a
+ *          round back opens it in a copy
  * Units    keys are `key_bytes` bytes compared whole, so padding in them must be zero
- * Threads  one
+ * Threads  one; any may ask and copy while no round is open
  * Memory   own heap, grows with the highest id in use, never shrinks
  * Limits   ids first..end-1; past that get says -ENOSPC. Freed ids are given out again oldest
  *          first, and only while more than `keep_free` are free or no fresh one is left
- * Errors   get: -ENOSPC, -ENOMEM; the round can still be rolled back
+ * Errors   get: -ENOSPC, -ENOMEM; copy: -ENOMEM
  * Source   DESIGN 3.4 (epochs), 3.5 (generations)
  * Tests    tests/unit/test_ids.c (naive twin)
  */
@@ -32,6 +33,9 @@ struct lb_ids_params {
 
 int lb_ids_create(const struct lb_ids_params *params, struct lb_ids **out);
 
+/* The same ids for the same keys, now and later. No round may be open. */
+int lb_ids_copy(const struct lb_ids *ids, struct lb_ids **out);
+
 /* NULL is allowed. */
 void lb_ids_destroy(struct lb_ids *ids);
 
@@ -44,9 +48,6 @@ int lb_ids_get(struct lb_ids *ids, const void *key, uint32_t *id, bool *is_first
 
 /* Ends a round: unmarked ids are freed and their epoch moves on. */
 void lb_ids_commit(struct lb_ids *ids);
-
-/* Ends a round as if it had never begun. */
-void lb_ids_rollback(struct lb_ids *ids);
 
 /* LB_IDS_NONE: the key has no id. */
 uint32_t lb_ids_find(const struct lb_ids *ids, const void *key);

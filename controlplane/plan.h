@@ -2,8 +2,8 @@
  *
  * Role     everything about a new configuration that can fail, done before anything changes:
  *          ids, new objects, memory for the commands and for what they replace
- * Shape    lists of differences
- * Threads  one
+ * Shape    lists of differences, and the registries as they will be
+ * Threads  make: any, see lb_reconcile_plan(); everything else the control thread
  * Memory   own heap; a plan that is carried out gives its objects away
  * Limits   include/lb/limits.h
  * Errors   make: -errno with lb_error, the plan is empty
@@ -29,6 +29,9 @@ struct lb_plan_nat {
 };
 
 struct lb_plan {
+	const struct lb_config *next;
+	uint64_t now_ms;          /* when it was made */
+	struct lb_registries reg; /* with an open round */
 	struct lb_wanted wanted;
 	struct lb_static_hops hops; /* empty where netlink decides */
 	bool has_static_hops;
@@ -51,28 +54,31 @@ struct lb_plan {
 	size_t n_cmds_max;
 };
 
-/* Opens a round of the registries and leaves it open on success: carry out or drop. */
-int lb_plan_make(struct lb_reconcile *r, const struct lb_config *next, struct lb_plan *out,
-		 struct lb_error *err);
+/* What follows from the configuration and from what only configurations change: `out` is zeroed,
+ * with `next` and `now_ms`. */
+int lb_plan_make(const struct lb_reconcile *r, struct lb_plan *out, struct lb_error *err);
+
+/* The rest: what the kernel's news change too, and the room to carry it out. */
+int lb_plan_finish(struct lb_reconcile *r, struct lb_plan *plan, struct lb_error *err);
 
 /* Parts of lb_plan_make. */
-int lb_plan_services(struct lb_reconcile *r, struct lb_plan *plan, const struct lb_config *next,
-		     struct lb_error *err);
-int lb_plan_nats(struct lb_reconcile *r, struct lb_plan *plan, const struct lb_config *next,
-		 struct lb_error *err);
+int lb_plan_services(const struct lb_reconcile *r, struct lb_plan *plan, struct lb_error *err);
+int lb_plan_nats(const struct lb_reconcile *r, struct lb_plan *plan, struct lb_error *err);
 
 /* The next hops that machine_hops says, by next hop. */
-int lb_plan_hop_machines(const struct lb_reconcile *r, const uint32_t *machine_hops,
+int lb_plan_hop_machines(const struct lb_registries *reg, const uint32_t *machine_hops,
 			 struct lb_adjacency *out);
 
 /* Is the next hop towards `addr` another machine? */
-bool lb_plan_is_via_gateway(const struct lb_reconcile *r, const struct lb_addr *addr, uint32_t hop);
+bool lb_plan_is_via_gateway(const struct lb_reconcile *r, const struct lb_registries *reg,
+			    const struct lb_addr *addr, uint32_t hop);
 
 /* Every real server whose value differs from what is published, by id. */
-int lb_plan_reals(const struct lb_reconcile *r, const uint32_t *machine_hops,
-		  struct lb_real **reals, uint32_t **ids, uint32_t *n);
+int lb_plan_reals(const struct lb_reconcile *r, const struct lb_registries *reg,
+		  const uint32_t *machine_hops, struct lb_real **reals, uint32_t **ids,
+		  uint32_t *n);
 
-/* Frees what has not been given away. Does not touch the registries. */
+/* Frees what has not been given away. */
 void lb_plan_free(struct lb_plan *plan);
 
 #endif

@@ -11,7 +11,7 @@ static int no_memory(struct lb_error *err)
 	return lb_error_set(err, -ENOMEM, "", "out of memory");
 }
 
-static int add_nat_address(struct lb_reconcile *r, struct lb_nat_source *source,
+static int add_nat_address(struct lb_plan *plan, struct lb_nat_source *source,
 			   const struct lb_addr *addr, struct lb_error *err)
 {
 	bool is_v4 = lb_addr_is_v4(addr);
@@ -24,7 +24,7 @@ static int add_nat_address(struct lb_reconcile *r, struct lb_nat_source *source,
 		return lb_error_set(err, -E2BIG, "/nat_sources",
 				    "at most %u addresses of one family are possible",
 				    LB_NAT_ADDRS_MAX);
-	ret = lb_registries_get(&r->reg, LB_ID_NAT_ADDR, addr, &id, NULL, err);
+	ret = lb_registries_get(&plan->reg, LB_ID_NAT_ADDR, addr, &id, NULL, err);
 	if (ret != 0)
 		return ret;
 	/* Sources are compared byte by byte: what lies between members stays zero. */
@@ -35,12 +35,12 @@ static int add_nat_address(struct lb_reconcile *r, struct lb_nat_source *source,
 }
 
 /* Keeps a copy if it differs from what is published. */
-static int note_nat(struct lb_reconcile *r, struct lb_plan *plan, uint32_t id,
+static int note_nat(const struct lb_reconcile *r, struct lb_plan *plan, uint32_t id,
 		    const struct lb_nat_source *source)
 {
 	struct lb_plan_nat change = {.id = id};
 
-	if (source != NULL && !lb_ids_is_new(r->reg.of[LB_ID_NAT_SOURCE], id) &&
+	if (source != NULL && !lb_ids_is_new(plan->reg.of[LB_ID_NAT_SOURCE], id) &&
 	    memcmp(r->nats[id], source, sizeof(*source)) == 0)
 		return 0;
 	if (lb_array_reserve((void **)&plan->nats, &plan->nats_max, plan->n_nats,
@@ -56,10 +56,11 @@ static int note_nat(struct lb_reconcile *r, struct lb_plan *plan, uint32_t id,
 	return 0;
 }
 
-static int plan_declared_nats(struct lb_reconcile *r, struct lb_plan *plan,
-			      const struct lb_config *next, struct lb_nat_source *scratch,
-			      struct lb_error *err)
+static int plan_declared_nats(const struct lb_reconcile *r, struct lb_plan *plan,
+			      struct lb_nat_source *scratch, struct lb_error *err)
 {
+	const struct lb_config *next = plan->next;
+
 	for (uint32_t i = 0; i < next->n_nat_sources; i++) {
 		const struct lb_cfg_nat_source *cfg = &next->nat_sources[i];
 		struct lb_name_key key = lb_name_key(cfg->name);
@@ -69,20 +70,22 @@ static int plan_declared_nats(struct lb_reconcile *r, struct lb_plan *plan,
 		scratch->first_port = cfg->ports.first;
 		scratch->last_port = cfg->ports.last;
 		for (uint32_t a = 0; ret == 0 && a < cfg->n_addresses; a++)
-			ret = add_nat_address(r, scratch, &cfg->addresses[a], err);
+			ret = add_nat_address(plan, scratch, &cfg->addresses[a], err);
 		if (ret != 0)
 			return ret;
-		if (note_nat(r, plan, lb_ids_find(r->reg.of[LB_ID_NAT_SOURCE], &key), scratch) != 0)
+		if (note_nat(r, plan, lb_ids_find(plan->reg.of[LB_ID_NAT_SOURCE], &key), scratch) !=
+		    0)
 			return no_memory(err);
 	}
 	return 0;
 }
 
 /* Services that use their own address; several of one address share a source. */
-static int plan_vip_nats(struct lb_reconcile *r, struct lb_plan *plan, const struct lb_config *next,
+static int plan_vip_nats(const struct lb_reconcile *r, struct lb_plan *plan,
 			 struct lb_nat_source *scratch, struct lb_error *err)
 {
-	uint32_t n = lb_ids_bound(r->reg.of[LB_ID_NAT_SOURCE]);
+	const struct lb_config *next = plan->next;
+	uint32_t n = lb_ids_bound(plan->reg.of[LB_ID_NAT_SOURCE]);
 	bool *is_done = calloc(n + 1, sizeof(*is_done));
 	int ret = is_done == NULL ? no_memory(err) : 0;
 
@@ -97,7 +100,7 @@ static int plan_vip_nats(struct lb_reconcile *r, struct lb_plan *plan, const str
 		memset(scratch, 0, sizeof(*scratch));
 		scratch->first_port = VIP_SOURCE_FIRST_PORT;
 		scratch->last_port = VIP_SOURCE_LAST_PORT;
-		ret = add_nat_address(r, scratch, &svc->address, err);
+		ret = add_nat_address(plan, scratch, &svc->address, err);
 		if (ret == 0 && note_nat(r, plan, id, scratch) != 0)
 			ret = no_memory(err);
 	}
@@ -105,18 +108,17 @@ static int plan_vip_nats(struct lb_reconcile *r, struct lb_plan *plan, const str
 	return ret;
 }
 
-int lb_plan_nats(struct lb_reconcile *r, struct lb_plan *plan, const struct lb_config *next,
-		 struct lb_error *err)
+int lb_plan_nats(const struct lb_reconcile *r, struct lb_plan *plan, struct lb_error *err)
 {
-	const struct lb_ids *ids = r->reg.of[LB_ID_NAT_SOURCE];
+	const struct lb_ids *ids = plan->reg.of[LB_ID_NAT_SOURCE];
 	struct lb_nat_source *scratch = malloc(sizeof(*scratch));
 	int ret;
 
 	if (scratch == NULL)
 		return no_memory(err);
-	ret = plan_declared_nats(r, plan, next, scratch, err);
+	ret = plan_declared_nats(r, plan, scratch, err);
 	if (ret == 0)
-		ret = plan_vip_nats(r, plan, next, scratch, err);
+		ret = plan_vip_nats(r, plan, scratch, err);
 	free(scratch);
 	for (uint32_t id = 0; ret == 0 && id < lb_ids_bound(ids); id++)
 		if (lb_ids_is_leaving(ids, id) && note_nat(r, plan, id, NULL) != 0)

@@ -19,10 +19,10 @@ static int add_service(struct lb_plan *plan, struct lb_plan_service change)
 	return 0;
 }
 
-static uint8_t next_epoch(const struct lb_reconcile *r, uint32_t slot,
+static uint8_t next_epoch(const struct lb_reconcile *r, const struct lb_plan *plan, uint32_t slot,
 			  const struct lb_service_image *old, const struct lb_service_image *new)
 {
-	uint32_t epoch = lb_ids_epoch(r->reg.of[LB_ID_SERVICE], slot);
+	uint32_t epoch = lb_ids_epoch(plan->reg.of[LB_ID_SERVICE], slot);
 
 	if (slot < r->services_max)
 		epoch += r->services[slot].epoch_moves;
@@ -33,7 +33,7 @@ static uint8_t next_epoch(const struct lb_reconcile *r, uint32_t slot,
 	return (uint8_t)epoch;
 }
 
-static int plan_service(struct lb_reconcile *r, struct lb_plan *plan, uint32_t idx,
+static int plan_service(const struct lb_reconcile *r, struct lb_plan *plan, uint32_t idx,
 			const struct lb_service_image *image, struct lb_error *err)
 {
 	uint32_t slot = plan->wanted.services[idx].slot;
@@ -42,7 +42,7 @@ static int plan_service(struct lb_reconcile *r, struct lb_plan *plan, uint32_t i
 	const struct lb_service *now = NULL;
 	int ret;
 
-	if (!lb_ids_is_new(r->reg.of[LB_ID_SERVICE], slot))
+	if (!lb_ids_is_new(plan->reg.of[LB_ID_SERVICE], slot))
 		old = r->services[slot].image;
 	if (old != NULL)
 		now = r->services[slot].object;
@@ -52,8 +52,8 @@ static int plan_service(struct lb_reconcile *r, struct lb_plan *plan, uint32_t i
 	change.image = lb_service_image_copy(image);
 	if (change.image == NULL)
 		return no_memory(err);
-	change.image->params.epoch = next_epoch(r, slot, old, image);
-	ret = lb_service_image_build(change.image, now, r->now_ms, &change.object, err);
+	change.image->params.epoch = next_epoch(r, plan, slot, old, image);
+	ret = lb_service_image_build(change.image, now, plan->now_ms, &change.object, err);
 	if (ret != 0) {
 		free(change.image);
 		if (err != NULL)
@@ -66,10 +66,10 @@ static int plan_service(struct lb_reconcile *r, struct lb_plan *plan, uint32_t i
 	return no_memory(err);
 }
 
-int lb_plan_services(struct lb_reconcile *r, struct lb_plan *plan, const struct lb_config *next,
-		     struct lb_error *err)
+int lb_plan_services(const struct lb_reconcile *r, struct lb_plan *plan, struct lb_error *err)
 {
-	const struct lb_ids *slots = r->reg.of[LB_ID_SERVICE];
+	const struct lb_ids *slots = plan->reg.of[LB_ID_SERVICE];
+	const struct lb_config *next = plan->next;
 	struct lb_service_scratch scratch = {0};
 	struct lb_service_image *image;
 	int ret = 0;

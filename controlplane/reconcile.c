@@ -228,6 +228,7 @@ static void release_targets(struct lb_reconcile *r, struct lb_cmd_list *out)
 			lb_availability_release_target(r, id, out);
 }
 
+/* What was in force is the plan's to free from here on. */
 static void take_wanted(struct lb_reconcile *r, struct lb_plan *plan)
 {
 	struct lb_wanted wanted = r->wanted;
@@ -239,12 +240,21 @@ static void take_wanted(struct lb_reconcile *r, struct lb_plan *plan)
 	plan->hop_machines = hop_machines;
 }
 
+static void take_registries(struct lb_reconcile *r, struct lb_plan *plan)
+{
+	struct lb_registries reg = r->reg;
+
+	r->reg = plan->reg;
+	plan->reg = reg;
+}
+
 /* Cannot fail: everything has been made. Frames leave as before until a service changes, so what
  * services name comes before them and goes after them. */
 static void carry_out(struct lb_reconcile *r, struct lb_plan *plan, uint64_t now_ms,
 		      struct lb_cmd_list *out)
 {
 	lb_availability_begin(r);
+	take_registries(r, plan);
 	start_probes(r, plan, now_ms);
 	take_wanted(r, plan);
 	start_machines(r, plan->machine_hops, now_ms);
@@ -270,25 +280,71 @@ static void carry_out(struct lb_reconcile *r, struct lb_plan *plan, uint64_t now
 	plan->retired = NULL;
 }
 
+int lb_reconcile_plan(const struct lb_reconcile *r, const struct lb_config *next, uint64_t now_ms,
+		      struct lb_plan **out, struct lb_error *err)
+{
+	struct lb_plan *plan = calloc(1, sizeof(*plan));
+	int ret;
+
+	*out = NULL;
+	if (plan == NULL)
+		return lb_error_set(err, -ENOMEM, "", "out of memory");
+	plan->next = next;
+	plan->now_ms = now_ms;
+	ret = lb_plan_make(r, plan, err);
+	if (ret != 0)
+		lb_reconcile_plan_free(plan);
+	else
+		*out = plan;
+	return ret;
+}
+
+void lb_reconcile_plan_free(struct lb_plan *plan)
+{
+	if (plan == NULL)
+		return;
+	lb_plan_free(plan);
+	free(plan);
+}
+
+/* Slots that change settle from now on, not from when the plan was made. */
+static void delay_settling(struct lb_plan *plan, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < plan->n_services; i++) {
+		const struct lb_plan_service *s = &plan->services[i];
+
+		if (s->object != NULL)
+			lb_service_delay_settling(s->object,
+						  plan->now_ms + s->image->params.settle_ms,
+						  now_ms - plan->now_ms);
+	}
+}
+
+int lb_reconcile_carry_out(struct lb_reconcile *r, struct lb_plan *plan, uint64_t now_ms,
+			   struct lb_cmd_list *out, struct lb_error *err)
+{
+	int ret = lb_plan_finish(r, plan, err);
+
+	if (ret != 0)
+		return ret;
+	if (lb_cmd_list_reserve(out, plan->n_cmds_max) != 0)
+		return lb_error_set(err, -ENOMEM, "", "out of memory");
+	delay_settling(plan, now_ms);
+	carry_out(r, plan, now_ms, out);
+	lb_reconcile_find_settle_due(r);
+	return 0;
+}
+
 int lb_reconcile_config(struct lb_reconcile *r, const struct lb_config *next, uint64_t now_ms,
 			struct lb_cmd_list *out, struct lb_error *err)
 {
-	struct lb_plan plan;
-	int ret;
+	struct lb_plan *plan;
+	int ret = lb_reconcile_plan(r, next, now_ms, &plan, err);
 
-	r->now_ms = now_ms;
-	ret = lb_plan_make(r, next, &plan, err);
-	if (ret != 0)
-		return ret;
-	if (lb_cmd_list_reserve(out, plan.n_cmds_max) != 0) {
-		lb_plan_free(&plan);
-		lb_registries_rollback(&r->reg);
-		return lb_error_set(err, -ENOMEM, "", "out of memory");
-	}
-	carry_out(r, &plan, now_ms, out);
-	lb_plan_free(&plan);
-	lb_reconcile_find_settle_due(r);
-	return 0;
+	if (ret == 0)
+		ret = lb_reconcile_carry_out(r, plan, now_ms, out, err);
+	lb_reconcile_plan_free(plan);
+	return ret;
 }
 
 /* ---- what would change ----------------------------------------------------------------------- */
@@ -301,12 +357,12 @@ static void tell(lb_on_change on_change, void *ctx, const struct lb_change *chan
 		on_change(ctx, change);
 }
 
-static void tell_services(const struct lb_reconcile *r, const struct lb_plan *plan,
-			  lb_on_change on_change, void *ctx, struct lb_change_summary *out)
+static void tell_services(const struct lb_plan *plan, lb_on_change on_change, void *ctx,
+			  struct lb_change_summary *out)
 {
 	for (uint32_t i = 0; i < plan->n_services; i++) {
 		const struct lb_plan_service *s = &plan->services[i];
-		const struct lb_name_key *key = lb_ids_key(r->reg.of[LB_ID_SERVICE], s->slot);
+		const struct lb_name_key *key = lb_ids_key(plan->reg.of[LB_ID_SERVICE], s->slot);
 		struct lb_change change = {.id = s->slot};
 
 		change.type = s->object == NULL ? LB_CHANGE_SERVICE_REMOVED
@@ -317,10 +373,10 @@ static void tell_services(const struct lb_reconcile *r, const struct lb_plan *pl
 	}
 }
 
-static void tell_reals(const struct lb_reconcile *r, lb_on_change on_change, void *ctx,
+static void tell_reals(const struct lb_plan *plan, lb_on_change on_change, void *ctx,
 		       struct lb_change_summary *out)
 {
-	const struct lb_ids *ids = r->reg.of[LB_ID_REAL];
+	const struct lb_ids *ids = plan->reg.of[LB_ID_REAL];
 
 	for (uint32_t id = 0; id < lb_ids_bound(ids); id++) {
 		const struct lb_endpoint_key *key;
@@ -343,23 +399,12 @@ static void tell_reals(const struct lb_reconcile *r, lb_on_change on_change, voi
 	}
 }
 
-int lb_reconcile_dry_run(struct lb_reconcile *r, const struct lb_config *next,
-			 lb_on_change on_change, void *ctx, struct lb_change_summary *out,
-			 struct lb_error *err)
+void lb_reconcile_tell(const struct lb_plan *plan, lb_on_change on_change, void *ctx,
+		       struct lb_change_summary *out)
 {
-	const struct lb_ids *reals = r->reg.of[LB_ID_REAL];
-	struct lb_plan plan;
-	int ret;
-
 	*out = (struct lb_change_summary){0};
-	ret = lb_plan_make(r, next, &plan, err);
-	if (ret != 0)
-		return ret;
-	tell_services(r, &plan, on_change, ctx, out);
-	tell_reals(r, on_change, ctx, out);
-	out->n_services = next->n_services;
-	out->n_reals = lb_ids_count(reals) - out->n[LB_CHANGE_REAL_REMOVED];
-	lb_plan_free(&plan);
-	lb_registries_rollback(&r->reg);
-	return 0;
+	tell_services(plan, on_change, ctx, out);
+	tell_reals(plan, on_change, ctx, out);
+	out->n_services = plan->next->n_services;
+	out->n_reals = lb_ids_count(plan->reg.of[LB_ID_REAL]) - out->n[LB_CHANGE_REAL_REMOVED];
 }

@@ -5,12 +5,13 @@
  * Shape    registries of ids (ids.h), the derived relations of the current configuration
  *          (wanted.h), the states that change between configurations
  * Units    now_ms: any clock of the caller's, kept only to say since when
- * Threads  control thread only; pure but for the heap: no clock, no log, no input or output
+ * Threads  control thread only, but for lb_reconcile_plan(); pure but for the heap: no clock, no
+ *          log, no input or output
  * Memory   own heap. Objects named by commands stay valid until lb_reconcile_acked() hears of a
  *          generation at or past the one that replaced (or, for copied ones, carried) them
  * Limits   include/lb/limits.h; past them the configuration is refused with place and bound.
- *          A configuration costs time in proportion to its size, a verdict in proportion to the
- *          targets of one machine; commands are in proportion to the change in both
+ *          A plan and its carrying out cost time in proportion to the configuration, a verdict in
+ *          proportion to the targets of one machine; commands are in proportion to the change
  * Errors   0 or -errno; on error nothing has changed and no command was appended
  * Source   DESIGN 1, 3.5, 4.4, 4.6
  * Tests    tests/unit/test_reconcile.c (naive twin that applies the commands)
@@ -54,8 +55,24 @@ void lb_reconcile_destroy(struct lb_reconcile *r);
 
 /* ---- change ---------------------------------------------------------------------------------- */
 
-/* `next` is only read during the call. Indexes in the questions below are indexes into the last
- * configuration taken. */
+struct lb_plan;
+
+/* The step from what is published to `next`, made before anything changes: what can fail of it is
+ * refused here, but for memory. `next` must stay until the plan was carried out or freed. Any
+ * thread: meanwhile, and until the plan is done with, `r` may take verdicts, next hops, routes,
+ * paths and interfaces; a configuration and lb_reconcile_settle() have to wait. */
+int lb_reconcile_plan(const struct lb_reconcile *r, const struct lb_config *next, uint64_t now_ms,
+		      struct lb_plan **out, struct lb_error *err);
+
+/* Puts it in force. Only memory can be missing, and then nothing has changed; the plan is to be
+ * freed either way. Indexes in the questions below are those of the last configuration taken. */
+int lb_reconcile_carry_out(struct lb_reconcile *r, struct lb_plan *plan, uint64_t now_ms,
+			   struct lb_cmd_list *out, struct lb_error *err);
+
+/* Any thread. NULL is allowed. */
+void lb_reconcile_plan_free(struct lb_plan *plan);
+
+/* Both in one step. `next` is only read during the call. */
 int lb_reconcile_config(struct lb_reconcile *r, const struct lb_config *next, uint64_t now_ms,
 			struct lb_cmd_list *out, struct lb_error *err);
 
@@ -118,10 +135,9 @@ struct lb_change_summary {
 
 typedef void (*lb_on_change)(void *ctx, const struct lb_change *change);
 
-/* What lb_reconcile_config would do; changes nothing. `on_change` may be NULL. */
-int lb_reconcile_dry_run(struct lb_reconcile *r, const struct lb_config *next,
-			 lb_on_change on_change, void *ctx, struct lb_change_summary *out,
-			 struct lb_error *err);
+/* What carrying it out would do. `on_change` may be NULL. */
+void lb_reconcile_tell(const struct lb_plan *plan, lb_on_change on_change, void *ctx,
+		       struct lb_change_summary *out);
 
 /* ---- ask ------------------------------------------------------------------------------------- */
 

@@ -166,8 +166,8 @@ static int make_path_change(struct lb_reconcile *r, struct path_change *change,
 		if (lb_ids_is_used(machines, m))
 			change->machine_hops[m] = r->params.next_hop_of(r->params.ctx,
 									lb_ids_key(machines, m));
-	if (lb_plan_hop_machines(r, change->machine_hops, &change->hop_machines) != 0 ||
-	    lb_plan_reals(r, change->machine_hops, &change->reals, &change->real_ids,
+	if (lb_plan_hop_machines(&r->reg, change->machine_hops, &change->hop_machines) != 0 ||
+	    lb_plan_reals(r, &r->reg, change->machine_hops, &change->reals, &change->real_ids,
 			  &change->n_reals) != 0)
 		return -ENOMEM;
 	return lb_cmd_list_reserve(out,

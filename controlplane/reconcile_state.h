@@ -61,7 +61,6 @@ struct lb_reconcile {
 	struct lb_wanted wanted;
 	uint64_t generation;
 	uint64_t serial; /* of the change under way */
-	uint64_t now_ms; /* of the configuration under way */
 	uint64_t settle_due_ms;
 	struct lb_retired retired;
 	struct lb_service_state *services; /* by slot */

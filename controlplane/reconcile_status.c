@@ -58,8 +58,8 @@ bool lb_reconcile_probe_hop(const struct lb_reconcile *r, uint32_t probe, struct
 	if (hop == LB_NEXT_HOP_NONE || hop >= r->hops_max || !r->hops[hop].value.resolved)
 		return false;
 	*out = r->hops[hop].value;
-	*via_gateway = lb_plan_is_via_gateway(r, lb_ids_key(r->reg.of[LB_ID_MACHINE], key->machine),
-					      hop);
+	*via_gateway = lb_plan_is_via_gateway(
+		r, &r->reg, lb_ids_key(r->reg.of[LB_ID_MACHINE], key->machine), hop);
 	return true;
 }
 

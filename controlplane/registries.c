@@ -82,6 +82,20 @@ void lb_registries_fini(struct lb_registries *reg)
 	*reg = (struct lb_registries){0};
 }
 
+int lb_registries_copy(const struct lb_registries *reg, struct lb_registries *out)
+{
+	*out = (struct lb_registries){0};
+	for (int k = 0; k < LB_ID_KIND_N; k++) {
+		int ret = lb_ids_copy(reg->of[k], &out->of[k]);
+
+		if (ret != 0) {
+			lb_registries_fini(out);
+			return ret;
+		}
+	}
+	return 0;
+}
+
 void lb_registries_begin(struct lb_registries *reg)
 {
 	for (int k = 0; k < LB_ID_KIND_N; k++)
@@ -92,12 +106,6 @@ void lb_registries_commit(struct lb_registries *reg)
 {
 	for (int k = 0; k < LB_ID_KIND_N; k++)
 		lb_ids_commit(reg->of[k]);
-}
-
-void lb_registries_rollback(struct lb_registries *reg)
-{
-	for (int k = 0; k < LB_ID_KIND_N; k++)
-		lb_ids_rollback(reg->of[k]);
 }
 
 int lb_registries_get(struct lb_registries *reg, enum lb_id_kind kind, const void *key,

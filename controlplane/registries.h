@@ -2,7 +2,7 @@
  *
  * Role     one ids.h registry per kind, their keys, and rounds over all of them together
  * Shape    an array by kind
- * Threads  one
+ * Threads  one; any may ask and copy while no round is open
  * Memory   own heap
  * Limits   include/lb/limits.h by kind
  * Errors   get: -ENOSPC with the bound in lb_error, -ENOMEM
@@ -97,9 +97,11 @@ struct lb_registries {
 int lb_registries_init(struct lb_registries *reg);
 void lb_registries_fini(struct lb_registries *reg);
 
+/* No round may be open. */
+int lb_registries_copy(const struct lb_registries *reg, struct lb_registries *out);
+
 void lb_registries_begin(struct lb_registries *reg);
 void lb_registries_commit(struct lb_registries *reg);
-void lb_registries_rollback(struct lb_registries *reg);
 
 /* lb_ids_get that says which bound was met. */
 int lb_registries_get(struct lb_registries *reg, enum lb_id_kind kind, const void *key,

@@ -28,7 +28,7 @@ void lb_write_free(struct lb_write *w)
 	if (w == NULL)
 		return;
 	free(w->body);
-	lb_discard(w->ctl != NULL ? w->ctl->helper : NULL, w->after, w->cfg);
+	lb_discard(w->ctl != NULL ? w->ctl->helper : NULL, w->after, w->cfg, w->plan);
 	free(w->text);
 	lb_text_free(&w->changes);
 	free(w);
@@ -133,6 +133,18 @@ static int check_boot_keys(struct lb_write *w)
 	return -EBUSY;
 }
 
+/* What is in force stays as it is meanwhile: see start_next(). */
+static int plan_change(struct lb_write *w)
+{
+	struct lb_error err;
+	int rc = lb_reconcile_plan(w->ctl->reconcile, w->cfg, lb_now_ms(), &w->plan, &err);
+
+	if (rc < 0)
+		complain(w, &err);
+	/* Ids that run out are a limit; the disk that runs out is another matter. */
+	return rc == -ENOSPC ? -E2BIG : rc;
+}
+
 static int prepare(struct lb_write *w)
 {
 	struct lb_error err;
@@ -143,9 +155,11 @@ static int prepare(struct lb_write *w)
 	if (rc == 0)
 		rc = make_document(w);
 	if (rc == 0)
-		rc = lb_config_build_next(w->after, w->ctl->cfg, &w->cfg, &w->errors, &w->warnings);
+		rc = lb_config_build_next(w->after, w->running, &w->cfg, &w->errors, &w->warnings);
 	if (rc == 0)
 		rc = check_boot_keys(w);
+	if (rc == 0)
+		rc = plan_change(w);
 	if (rc == 0 && w->text == NULL)
 		rc = lb_document_print(w->after, &w->text, &w->n_text);
 	return rc;
@@ -216,7 +230,7 @@ static void on_ack(struct lb_ack_waiter *waiter, bool is_acked)
 static void put_in_force(struct lb_write *w)
 {
 	struct lb_control *ctl = w->ctl;
-	struct lb_candidate candidate = {w->after, w->cfg, w->text, w->n_text};
+	struct lb_candidate candidate = {w->after, w->cfg, w->plan, w->text, w->n_text};
 	char *old_text = NULL;
 	struct lb_error err;
 	size_t n_old;
@@ -235,6 +249,7 @@ static void put_in_force(struct lb_write *w)
 	}
 	w->after = NULL;
 	w->cfg = NULL;
+	w->plan = NULL;
 	w->text = NULL;
 	if (w->edit == NULL)
 		lb_store_adopt(ctl->store);
@@ -288,21 +303,13 @@ static void on_prepared(struct lb_helper_job *job)
 {
 	struct lb_write *w = (struct lb_write *)((char *)job - offsetof(struct lb_write, job));
 	struct lb_control *ctl = w->ctl;
-	struct lb_error err;
 
 	if (w->rc == 0 && ctl->is_stopping)
 		w->rc = -ECANCELED;
-	if (w->rc == 0) {
+	if (w->rc == 0 && w->is_dry_run) {
 		lb_text_json_open(&w->changes, NULL, '[');
-		w->rc = lb_reconcile_dry_run(ctl->reconcile, w->cfg,
-					     w->is_dry_run ? on_change : NULL, w, &w->summary,
-					     &err);
+		lb_reconcile_tell(w->plan, on_change, w, &w->summary);
 		lb_text_json_close(&w->changes, ']');
-		if (w->rc < 0)
-			complain(w, &err);
-		/* Ids that run out are a limit; the disk that runs out is another matter. */
-		if (w->rc == -ENOSPC)
-			w->rc = -E2BIG;
 	}
 	if (w->rc < 0 || w->is_dry_run) {
 		finish(w);
@@ -315,12 +322,15 @@ static void on_prepared(struct lb_helper_job *job)
 	submit(w, run_store, on_stored);
 }
 
+/* The helper plans from what is in force, so until the write has left nothing but its own end
+ * changes that: verdicts and the kernel's news do not (reconcile.h), slots settle before. */
 static void start_next(struct lb_control *ctl)
 {
 	struct lb_write *w = TAILQ_FIRST(&ctl->writes);
 
 	if (w == NULL)
 		return;
+	lb_control_settle(ctl);
 	w->before = ctl->doc;
 	w->booted = ctl->booted;
 	w->running = ctl->cfg;

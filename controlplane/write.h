@@ -1,8 +1,8 @@
 /* write.h - one change of the configuration on its way: from a request to every worker.
  *
  * Role     what a writer asks for and what became of it
- * Shape    a job with steps: make the new document and check it (helper), see that it can be put
- *          in force (loop), store it (helper), put it in force (loop), wait for the workers
+ * Shape    a job with steps: make the new document, check it and plan the change (helper), store it
+ *          (helper), put it in force (loop), wait for the workers
  * Units    none
  * Threads  filled and read on the loop; `edit` runs on the helper
  * Memory   made by lb_write_create, freed by lb_write_free
@@ -68,6 +68,7 @@ struct lb_write {
 	const struct lb_config *running;
 	struct lb_document *after;
 	struct lb_config *cfg;
+	struct lb_plan *plan; /* from what is in force to cfg */
 	char *text;
 	size_t n_text;
 	TAILQ_ENTRY(lb_write) link;

@@ -153,21 +153,3 @@ int lb_config_build_tables(struct lb_config *cfg, const struct lb_config *now)
 	free(uses);
 	return rc;
 }
-
-void lb_config_share_tables(struct lb_config *next, const struct lb_config *now)
-{
-	uint32_t at = 0;
-
-	for (uint32_t i = 0; i < next->n_tables; i++) {
-		uint64_t content = lb_maglev_content_of(next->tables[i]);
-
-		while (at < now->n_tables && lb_maglev_content_of(now->tables[at]) < content)
-			at++;
-		if (at == now->n_tables)
-			return;
-		if (lb_maglev_content_of(now->tables[at]) != content)
-			continue;
-		lb_maglev_unref(next->tables[i]);
-		next->tables[i] = lb_maglev_ref(now->tables[at]);
-	}
-}

@@ -5,7 +5,7 @@
  * Shape    cfg->tables, sorted by content; services name theirs by index
  * Units    slots
  * Threads  build: any thread, the helper's while the daemon runs (65537 slots of 1000 servers take
- *          some 5 ms, 655373 of 6553 some 100 ms); share: the owner of `now`
+ *          some 5 ms, 655373 of 6553 some 100 ms)
  * Memory   references in cfg->tables, released by lb_config_free
  * Limits   as lb/maglev.h
  * Errors   build: -ENOMEM
@@ -20,8 +20,5 @@
 /* Once, when everything else of `cfg` is filled in and checked. Tables that `now` (NULL: nothing)
  * has as well are taken from there: nobody frees it meanwhile. */
 int lb_config_build_tables(struct lb_config *cfg, const struct lb_config *now);
-
-/* Tables of `next` that `now` has as well are replaced by those of `now`. */
-void lb_config_share_tables(struct lb_config *next, const struct lb_config *now);
 
 #endif

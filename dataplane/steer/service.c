@@ -300,6 +300,12 @@ int lb_service_build(const struct lb_service_params *params, struct lb_service *
 	return 0;
 }
 
+void lb_service_delay_settling(struct lb_service *svc, uint64_t until_ms, uint64_t ms)
+{
+	if (svc->settling != NULL)
+		lb_settling_delay(svc->settling, until_ms, ms);
+}
+
 const struct lb_settling *lb_service_settling(const struct lb_service *svc)
 {
 	return svc->settling;

@@ -200,6 +200,22 @@ int lb_settling_build(const struct lb_service *old, const struct lb_service_para
 	return rc;
 }
 
+void lb_settling_delay(struct lb_settling *s, uint64_t until_ms, uint64_t ms)
+{
+	struct lb_settling_row *rows = (struct lb_settling_row *)(s + 1);
+	uint64_t due_ms = s->is_whole ? s->due_ms : UINT64_MAX;
+
+	for (uint32_t i = 0; i < s->n_rows; i++) {
+		if (rows[i].until_ms == until_ms)
+			rows[i].until_ms += ms;
+		if (!s->is_whole && rows[i].until_ms < due_ms)
+			due_ms = rows[i].until_ms;
+	}
+	if (s->is_whole && due_ms == until_ms)
+		due_ms += ms;
+	s->due_ms = due_ms;
+}
+
 uint64_t lb_settling_due_ms(const struct lb_settling *s)
 {
 	return s->due_ms;

@@ -150,6 +150,9 @@ size_t lb_service_bytes(const struct lb_service *svc);
 /* What it remembers of its predecessors, NULL: nothing. */
 const struct lb_settling *lb_service_settling(const struct lb_service *svc);
 
+/* As lb_settling_delay(). Only before the object is published. */
+void lb_service_delay_settling(struct lb_service *svc, uint64_t until_ms, uint64_t ms);
+
 /* NULL is allowed. Only when no worker can still read it. */
 void lb_service_free(struct lb_service *svc);
 

@@ -32,6 +32,9 @@ struct lb_settling;
 int lb_settling_build(const struct lb_service *old, const struct lb_service_params *next,
 		      uint64_t now_ms, struct lb_settling **out);
 
+/* What would settle at `until_ms` does so `ms` later. Only before a worker can read it. */
+void lb_settling_delay(struct lb_settling *s, uint64_t until_ms, uint64_t ms);
+
 /* When the first of its slots has settled: time to build the service again. */
 uint64_t lb_settling_due_ms(const struct lb_settling *s);
 

@@ -53,12 +53,12 @@ Test(discard, frees_by_the_helper_and_without_it)
 
 	cr_assert_eq(lb_helper_create(base, &helper), 0);
 	cr_assert(pipe(g.entered) == 0 && pipe(g.leave) == 0);
-	lb_discard(helper, NULL, NULL);
+	lb_discard(helper, NULL, NULL, NULL);
 	load(&doc, &cfg);
-	lb_discard(NULL, doc, cfg);
+	lb_discard(NULL, doc, cfg, NULL);
 	load(&doc, &cfg);
-	lb_discard(helper, doc, NULL);
-	lb_discard(helper, NULL, cfg);
+	lb_discard(helper, doc, NULL, NULL);
+	lb_discard(helper, NULL, cfg, NULL);
 	/* The helper is held up and its queue is full: at once, then. */
 	cr_assert_eq(lb_helper_submit(helper, &g.job), 0);
 	cr_assert_eq(read(g.entered[0], &byte, 1), 1);
@@ -67,7 +67,7 @@ Test(discard, frees_by_the_helper_and_without_it)
 		cr_assert_eq(lb_helper_submit(helper, &fill[i]), 0);
 	}
 	load(&doc, &cfg);
-	lb_discard(helper, doc, cfg);
+	lb_discard(helper, doc, cfg, NULL);
 	cr_assert_eq(write(g.leave[1], &byte, 1), 1);
 	lb_helper_destroy(helper);
 	event_base_free(base);

@@ -1,6 +1,7 @@
 #include "reconcile.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "any_config.h"
@@ -417,24 +418,6 @@ static void check_generations(struct rig *g)
 	}
 }
 
-static void take_config(struct rig *g)
-{
-	struct lb_change_summary summary;
-	struct lb_error err;
-
-	lb_config_free(g->cfg);
-	g->cfg = any_config_make(&g->any);
-	cr_assert_eq(lb_config_build_tables(g->cfg, NULL), 0);
-	cr_assert_eq(lb_reconcile_dry_run(g->r, g->cfg, NULL, NULL, &summary, &err), 0);
-	worker_model_count_anew(g->quick);
-	cr_assert_eq(lb_reconcile_config(g->r, g->cfg, 1, &g->list, &err), 0, "%s", err.what);
-	publish(g);
-	cr_assert_eq(g->quick->n_of[LB_CMD_SERVICE], summary.n[LB_CHANGE_SERVICE_ADDED] +
-							     summary.n[LB_CHANGE_SERVICE_CHANGED] +
-							     summary.n[LB_CHANGE_SERVICE_REMOVED]);
-	note_probes(g);
-}
-
 static void take_verdict(struct rig *g)
 {
 	struct lb_probe_spec *spec;
@@ -448,6 +431,72 @@ static void take_verdict(struct rig *g)
 					  &g->list),
 		     0);
 	publish(g);
+}
+
+/* A plan on its way, on a thread of its own as in the daemon. */
+struct planning {
+	struct rig *g;
+	struct lb_config *next;
+	struct lb_plan *plan;
+	struct lb_error err;
+	int rc;
+};
+
+static void *make_plan(void *arg)
+{
+	struct planning *p = arg;
+
+	p->rc = lb_reconcile_plan(p->g->r, p->next, 1, &p->plan, &p->err);
+	return NULL;
+}
+
+static void check_verdict(struct rig *g)
+{
+	if (g->cfg == NULL)
+		return;
+	take_verdict(g);
+	check_services(g);
+	check_generations(g);
+}
+
+/* Verdicts come before, during and after it. */
+static void plan_beside_verdicts(struct rig *g, struct planning *p)
+{
+	pthread_t thread;
+
+	cr_assert_eq(pthread_create(&thread, NULL, make_plan, p), 0);
+	for (uint32_t k = test_random_below(&g->random, 4); k > 0; k--)
+		check_verdict(g);
+	cr_assert_eq(pthread_join(thread, NULL), 0);
+	cr_assert_eq(p->rc, 0, "%s", p->err.what);
+	for (uint32_t k = test_random_below(&g->random, 2); k > 0; k--)
+		check_verdict(g);
+}
+
+static void take_config(struct rig *g)
+{
+	struct planning p = {.g = g, .next = any_config_make(&g->any)};
+	struct lb_change_summary summary;
+
+	cr_assert_eq(lb_config_build_tables(p.next, NULL), 0);
+	plan_beside_verdicts(g, &p);
+	if (test_random_below(&g->random, 4) == 0) {
+		/* a dry run: nothing is left of it */
+		lb_reconcile_plan_free(p.plan);
+		plan_beside_verdicts(g, &p);
+	}
+	lb_reconcile_tell(p.plan, NULL, NULL, &summary);
+	worker_model_count_anew(g->quick);
+	cr_assert_eq(lb_reconcile_carry_out(g->r, p.plan, 1, &g->list, &p.err), 0, "%s",
+		     p.err.what);
+	lb_reconcile_plan_free(p.plan);
+	lb_config_free(g->cfg);
+	g->cfg = p.next;
+	publish(g);
+	cr_assert_eq(g->quick->n_of[LB_CMD_SERVICE], summary.n[LB_CHANGE_SERVICE_ADDED] +
+							     summary.n[LB_CHANGE_SERVICE_CHANGED] +
+							     summary.n[LB_CHANGE_SERVICE_REMOVED]);
+	note_probes(g);
 }
 
 static void init_rig(struct rig *g, const struct lb_reconcile_params *params)

@@ -50,6 +50,7 @@ static void put(struct rig *g, uint32_t n_servers, uint32_t weight, const char *
 	struct lb_document *doc = NULL;
 	struct lb_config *cfg = NULL;
 	char text[4096], servers[1024] = "";
+	struct lb_plan *plan;
 	struct lb_error err;
 
 	for (uint32_t i = 0; i < n_servers; i++) {
@@ -75,7 +76,10 @@ static void put(struct rig *g, uint32_t n_servers, uint32_t weight, const char *
 	lb_error_list_init(&errors);
 	cr_assert_eq(lb_config_load(text, strlen(text), &doc, &cfg, &errors, &warnings), 0,
 		     "%s: %s", errors.item[0].where, errors.item[0].what);
-	cr_assert_eq(lb_reconcile_config(g->r, cfg, now_ms, &g->list, &err), 0, "%s", err.what);
+	/* Planned a while before: slots settle from when the change is put in force. */
+	cr_assert_eq(lb_reconcile_plan(g->r, cfg, now_ms - 700, &plan, &err), 0, "%s", err.what);
+	cr_assert_eq(lb_reconcile_carry_out(g->r, plan, now_ms, &g->list, &err), 0);
+	lb_reconcile_plan_free(plan);
 	take(g);
 	lb_config_free(cfg);
 	lb_document_free(doc);
