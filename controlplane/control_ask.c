@@ -1,5 +1,6 @@
 /* Questions to the control loop, and its start-up report. */
 #include "control_state.h"
+#include "lb/vlan.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -99,6 +100,30 @@ static void report_far_workers(const struct lb_control *ctl, const char *port, i
 	}
 }
 
+static void report_tags(uint32_t tags, struct lb_text *out)
+{
+	if (tags != 0)
+		lb_text_fmt(out, ", VLAN %u", tags & LB_VLAN_ID_MASK);
+	if (lb_vlan_n(tags) == 2)
+		lb_text_fmt(out, " in %u", tags >> 16 & LB_VLAN_ID_MASK);
+}
+
+/* Without the end of the line. */
+static void report_port(const struct lb_cfg_interface *cfg, const struct lb_port_info *info,
+			struct lb_text *out)
+{
+	lb_text_fmt(out,
+		    "  port %s: %s, driver %s, %02x:%02x:%02x:%02x:%02x:%02x, mtu %u, "
+		    "%u queue%s, link %s",
+		    cfg->name, cfg->device, info->driver, info->mac[0], info->mac[1], info->mac[2],
+		    info->mac[3], info->mac[4], info->mac[5], info->mtu, info->n_rx_queues,
+		    info->n_rx_queues == 1 ? "" : "s", info->link_up ? "up" : "down");
+	if (info->link_mbps != 0)
+		lb_text_fmt(out, " with %u Mb/s", info->link_mbps);
+	if (info->numa_node >= 0)
+		lb_text_fmt(out, ", NUMA node %d", info->numa_node);
+}
+
 static void report_ports(const struct lb_control *ctl, struct lb_text *out)
 {
 	const struct lb_cfg_node *node = &ctl->cfg->node;
@@ -106,19 +131,22 @@ static void report_ports(const struct lb_control *ctl, struct lb_text *out)
 	if (node->n_interfaces == 0)
 		lb_text_str(out, "  no interfaces: nothing is forwarded\n");
 	for (uint32_t i = 0; i < node->n_interfaces; i++) {
+		const struct lb_cfg_interface *cfg = &node->interfaces[i];
 		struct lb_port_info info;
 
 		if (lb_dataplane_port_info(ctl->dp, i, &info) < 0)
 			continue;
-		lb_text_fmt(out,
-			    "  port %s: %s, driver %s, %02x:%02x:%02x:%02x:%02x:%02x, mtu %u, "
-			    "%u queue%s, link %s\n",
-			    node->interfaces[i].name, node->interfaces[i].device, info.driver,
-			    info.mac[0], info.mac[1], info.mac[2], info.mac[3], info.mac[4],
-			    info.mac[5], info.mtu, info.n_rx_queues,
-			    info.n_rx_queues == 1 ? "" : "s", info.link_up ? "up" : "down");
-		lb_text_fmt(out, "  replies %s: %s\n", node->interfaces[i].name, info.replies);
-		report_far_workers(ctl, node->interfaces[i].name, info.numa_node, out);
+		if (cfg->port == i)
+			report_port(cfg, &info, out);
+		else
+			lb_text_fmt(out, "  port %s: that of %s", cfg->name,
+				    node->interfaces[cfg->port].name);
+		report_tags(cfg->tags, out);
+		lb_text_str(out, "\n");
+		if (cfg->port != i)
+			continue;
+		lb_text_fmt(out, "  replies %s: %s\n", cfg->name, info.replies);
+		report_far_workers(ctl, cfg->name, info.numa_node, out);
 	}
 }
 

@@ -13,6 +13,7 @@
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_lcore.h>
 #include <rte_mbuf.h>
 #include <rte_mbuf_pool_ops.h>
 #include <rte_pci.h>
@@ -342,7 +343,7 @@ static struct rte_mempool *create_page_pool(const char *name, const struct lb_po
 static int make_pool(struct lb_port *port, struct lb_error *err)
 {
 	int socket = rte_eth_dev_socket_id(port->ethdevs[0]);
-	char name[RTE_MEMPOOL_NAMESIZE];
+	char name[RTE_MEMPOOL_NAMESIZE], node[48];
 
 	snprintf(name, sizeof(name), "port%u", port->idx);
 	if (port->kind == LB_PORT_AF_XDP)
@@ -350,13 +351,15 @@ static int make_pool(struct lb_port *port, struct lb_error *err)
 	else
 		port->pool = rte_pktmbuf_pool_create(name, port->n_mbufs, POOL_CACHE, 0,
 						     port->data_room, socket);
-	if (port->pool == NULL)
-		return lb_error_set(err, -ENOMEM, port->where,
-				    "%s: %u packet buffers need %u MiB of DPDK's memory and do not "
-				    "fit: give more huge pages or -m MIB after --",
-				    port->device, port->n_mbufs,
-				    (unsigned int)(lb_port_pool_bytes(port) >> 20) + 1);
-	return 0;
+	if (port->pool != NULL)
+		return 0;
+	snprintf(node, sizeof(node), " on the device's NUMA node %d", socket);
+	return lb_error_set(err, -ENOMEM, port->where,
+			    "%s: %u packet buffers need %u MiB of DPDK's memory and do not fit: "
+			    "give more huge pages%s or -m MIB after --",
+			    port->device, port->n_mbufs,
+			    (unsigned int)(lb_port_pool_bytes(port) >> 20) + 1,
+			    rte_socket_count() > 1 && socket >= 0 ? node : "");
 }
 
 static int start_af_xdp(struct lb_port *port, uint32_t n_workers, struct lb_error *err)

@@ -263,6 +263,10 @@ def check_counts(node, checks):
                      seen['twin_received'] > 0 and seen['twin_sent'] > 0)
         checks.equal(f'{name}: frames that the twin refused', seen['twin_refused'], 0)
     report = node.ballast.log_text()
+    checks.check('the report names the port once, and the VLANs on it', all(line in report for line in (
+        f'  port lan: {node.port.device}, driver net_{node.port.name}, ',
+        '  port towards-the-clients: that of lan, VLAN 100\n',
+        '  port tenant-1: that of lan, VLAN 30 in 200\n')))
     for network in NETWORKS:
         checks.check(f'the report names the twin {network["twin"]}',
                      f'to the kernel {network["name"]}: by its twin, network device '
