@@ -111,10 +111,10 @@ static inline uint64_t lb_exact_hash(const struct lb_exact_ports *t, const struc
 	uint64_t hash = t->seed;
 
 	if (likely(!lb_exact_is_v6(key)))
-		return lb_hash_mix(hash ^ ((key->lower & ~(uint64_t)UINT32_MAX) | what));
-	hash = lb_hash_mix(hash ^ key->upper);
-	hash = lb_hash_mix(hash ^ key->lower);
-	return lb_hash_mix(hash ^ what);
+		return lb_hash_fold(hash ^ ((key->lower & ~(uint64_t)UINT32_MAX) | what),
+				    LB_HASH_FACTOR);
+	hash = lb_hash_fold(hash ^ key->upper, key->lower ^ LB_HASH_FACTOR);
+	return lb_hash_fold(hash ^ what, LB_HASH_FACTOR);
 }
 
 static inline uint32_t lb_exact_tag(const struct lb_exact_key *key, uint64_t hash)

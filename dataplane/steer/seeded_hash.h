@@ -41,6 +41,17 @@ static inline uint64_t lb_hash_mix(uint64_t x)
 	return x ^ (x >> 32);
 }
 
+#define LB_HASH_FACTOR 0x9e3779b97f4a7c15u
+
+/* Both halves of the product in one word. With LB_HASH_FACTOR for one of them, or something like it,
+ * every bit of the other reaches the whole word. Half the instructions of a mix, but no bijection. */
+static inline uint64_t lb_hash_fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
 static inline void lb_hash_seed_init(struct lb_hash_seed *s, uint64_t seed)
 {
 	uint64_t counter = seed;

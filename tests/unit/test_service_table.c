@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "steer/service_table.h"
+#include "steer/service_find.h"
 
 #define SERVICES 64
 #define VIPS 3
@@ -247,6 +247,37 @@ Test(service_table, finds_each_of_many_ports_while_they_come_and_go)
 			change_ports(t, is_there, i);
 	check_ports(t, is_there, 0, 1);
 	free(t);
+}
+
+/* The `i`th of addresses and ports as configurations have them: in rows, or many ports of few. */
+static void name_regular(uint32_t shape, uint32_t i, struct lb_addr *vip,
+			 struct lb_port_range *port)
+{
+	static const uint32_t steps[] = {1, 256, 65536, 257};
+	uint32_t host = shape < 8 ? i * steps[shape % 4] : i / 64 * steps[shape % 4];
+
+	*vip = lb_addr_from_v4(rte_cpu_to_be_32(0x0a000001u + host));
+	if (shape / 4 % 2 == 1)
+		*vip = (struct lb_addr){{RTE_BE32(0x20010db8), 0, 0, rte_cpu_to_be_32(host)}};
+	port->first = port->last = (uint16_t)(shape < 8 ? 443 : 8000 + i % 64);
+}
+
+/* Of random keys 1 in 120 makes a bucket go on in another one. */
+Test(service_table, regular_addresses_lie_nearly_as_apart_as_random_ones)
+{
+	for (uint32_t shape = 0; shape < 16; shape++) {
+		struct lb_service_table *t = make_table(3 * PORTS);
+
+		for (uint32_t i = 0; i < PORTS; i++) {
+			struct lb_port_range port;
+			struct lb_addr vip;
+
+			name_regular(shape, i, &vip, &port);
+			cr_assert_eq(lb_service_table_add(t, &vip, IPPROTO_TCP, &port, 1, i), 0);
+		}
+		cr_expect_lt(t->exact.n_more, PORTS / 40, "shape %u: %u", shape, t->exact.n_more);
+		free(t);
+	}
 }
 
 Test(service_table, refuses_and_stays_whole_at_its_bound)
