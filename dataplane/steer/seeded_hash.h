@@ -43,8 +43,8 @@ static inline uint64_t lb_hash_mix(uint64_t x)
 
 #define LB_HASH_FACTOR 0x9e3779b97f4a7c15u
 
-/* Both halves of the product in one word. With LB_HASH_FACTOR for one of them, or something like it,
- * every bit of the other reaches the whole word. Half the instructions of a mix, but no bijection. */
+/* Both halves of the product in one word. With LB_HASH_FACTOR for one of them, or something like
+ * it, every bit of the other reaches the whole word. Half of a mix, but no bijection. */
 static inline uint64_t lb_hash_fold(uint64_t a, uint64_t b)
 {
 	unsigned __int128 product = (unsigned __int128)a * b;

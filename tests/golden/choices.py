@@ -5,6 +5,7 @@ from fractions import Fraction
 
 WORD = 2 ** 64 - 1
 START = 0x2545f4914f6cdd1d
+FACTOR = 0x9e3779b97f4a7c15
 PROTOCOLS = {'tcp': 6, 'udp': 17}
 PROBES = 64
 
@@ -31,10 +32,20 @@ def hash_of_address(address):
     return chain([int.from_bytes(whole[:8], 'big'), int.from_bytes(whole[8:], 'big')])
 
 
+def fold(one, other):
+    product = one * other
+    return product & WORD ^ product >> 64
+
+
 def hash_of_flow(who, vip, vip_port, proto='tcp'):
     src, dst = (ipaddress.ip_address(a).packed for a in (who.address, vip))
     words = [int.from_bytes(src[i:i + 4] + dst[i:i + 4], 'big') for i in range(0, len(src), 4)]
-    return chain(words + [(who.port << 16 | vip_port) << 32, PROTOCOLS[proto]])
+    words.append((who.port << 16 | vip_port) << 8 | PROTOCOLS[proto])
+    words += [0] * (2 + len(words) % 2)
+    value = START
+    for first, second in zip(words[::2], words[1::2]):
+        value = fold(value ^ first, second ^ FACTOR)
+    return value
 
 
 def reduce(value, n):
@@ -76,7 +87,7 @@ def by_connections(cycle, live, value):
     """Of two different servers drawn the one with less `live`, which also says how many."""
     drawn = []
     while len(drawn) < min(2, len(set(cycle))):
-        value = value + 0x9e3779b97f4a7c15 & WORD
+        value = value + FACTOR & WORD
         i = cycle[reduce(mix(value) >> 32, len(cycle))]
         if i not in drawn:
             drawn.append(i)

@@ -262,6 +262,71 @@ Test(schedule, hash_schedulers_pick_the_same_whatever_the_seed_the_worker_and_th
 	}
 }
 
+/* Clients, ports or addresses in a row: what traffic looks like. */
+static struct lb_key regular_key(uint32_t shape, uint32_t run, uint32_t i)
+{
+	static const uint32_t steps[] = {0, 1, 256, 65536};
+	uint32_t client = 0x0a000000u + run * 2034553 + (shape < 4 ? i * steps[shape] : i >> 8);
+	struct lb_tuple t = {.src = lb_addr_from_v4(rte_cpu_to_be_32(client)),
+			     .dst = lb_addr_from_v4(rte_cpu_to_be_32(0xc0a80000u + run)),
+			     .sport_be = RTE_BE16(1024),
+			     .dport_be = RTE_BE16(443)};
+	struct lb_key key;
+
+	if (shape % 4 == 0)
+		t.sport_be = rte_cpu_to_be_16((uint16_t)(shape == 0 ? i : 1024 + (i & 255)));
+	lb_key_make(&t, IPPROTO_TCP, &key);
+	return key;
+}
+
+/* The same numbers in the addresses of IPv6. */
+static struct lb_key as_v6(const struct lb_key *key)
+{
+	struct lb_key v6 = {.is_v6 = true};
+
+	v6.v6.src_be[0] = v6.v6.dst_be[0] = RTE_BE32(0x20010db8);
+	v6.v6.src_be[3] = key->v4.src_be;
+	v6.v6.dst_be[3] = key->v4.dst_be;
+	v6.v6.ports_be = key->v4.ports_be;
+	v6.v6.proto = key->v4.proto;
+	return v6;
+}
+
+/* Within six standard deviations of what random places give, in either direction. */
+static bool is_like_random(const uint32_t *count, uint32_t n_slots, uint32_t n)
+{
+	double mean = (double)n / n_slots, excess = 1.0 - n_slots;
+
+	for (uint32_t i = 0; i < n_slots; i++)
+		excess += (count[i] - mean) * (count[i] - mean) / mean;
+	return excess * excess < 36 * 2.0 * (n_slots - 1);
+}
+
+Test(schedule, regular_flows_spread_as_random_ones)
+{
+	static const uint32_t sizes[] = {101, 1009, 65537};
+	static uint32_t first[65537], step[65537];
+
+	for (uint32_t shape = 0; shape < 10; shape++) {
+		for (uint32_t run = 0; run < 8; run++) {
+			uint32_t size = sizes[run % 3];
+
+			memset(first, 0, sizeof(first));
+			memset(step, 0, sizeof(step));
+			for (uint32_t i = 0; i < 65536; i++) {
+				struct lb_key key = regular_key(shape % 5, run, i);
+				struct lb_key v6 = as_v6(&key);
+				uint64_t hash = lb_stable_hash_key(shape < 5 ? &key : &v6);
+
+				first[lb_hash_reduce((uint32_t)(hash >> 32), size)]++;
+				step[lb_hash_reduce((uint32_t)hash, size - 1)]++;
+			}
+			cr_expect(is_like_random(first, size, 65536), "shape %u", shape);
+			cr_expect(is_like_random(step, size - 1, 65536), "shape %u", shape);
+		}
+	}
+}
+
 Test(schedule, golden_hashes_do_not_change)
 {
 	struct lb_tuple v4 = {lb_addr_from_v4(RTE_BE32(0xc6336407)),
@@ -275,12 +340,12 @@ Test(schedule, golden_hashes_do_not_change)
 
 	/* Nodes of different releases serve side by side during an upgrade. */
 	lb_key_make(&v4, IPPROTO_TCP, &key);
-	cr_expect_eq(lb_stable_hash_key(&key), UINT64_C(0x3a21f4b8af72809b), "%#lx",
+	cr_expect_eq(lb_stable_hash_key(&key), UINT64_C(0xe153d2709cbb1144), "%#lx",
 		     lb_stable_hash_key(&key));
 	cr_expect_eq(lb_stable_hash_addr(&v4.src), UINT64_C(0x9bb7c95aef476b9e), "%#lx",
 		     lb_stable_hash_addr(&v4.src));
 	lb_key_make(&v6, IPPROTO_TCP, &key);
-	cr_expect_eq(lb_stable_hash_key(&key), UINT64_C(0x6da6ca8d62c31397), "%#lx",
+	cr_expect_eq(lb_stable_hash_key(&key), UINT64_C(0xdea8d4dd26b7524e), "%#lx",
 		     lb_stable_hash_key(&key));
 }
 
