@@ -49,12 +49,26 @@ static uint64_t free_hugepage_bytes(void)
 	return bytes;
 }
 
+/* The kernel takes from a wish for every core what it does not allow. */
+static void find_reachable(struct lb_eal_machine *out)
+{
+	cpu_set_t all;
+
+	memset(&all, 0xff, sizeof(all));
+	out->reachable = out->cores;
+	if (sched_setaffinity(0, sizeof(all), &all) != 0)
+		return;
+	(void)sched_getaffinity(0, sizeof(out->reachable), &out->reachable);
+	(void)sched_setaffinity(0, sizeof(out->cores), &out->cores);
+}
+
 void lb_eal_look_at_machine(struct lb_eal_machine *out)
 {
 	if (sched_getaffinity(0, sizeof(out->cores), &out->cores) != 0) {
 		CPU_ZERO(&out->cores);
 		CPU_SET(0, &out->cores);
 	}
+	find_reachable(out);
 	out->hugepage_bytes = free_hugepage_bytes();
 	out->pid = (uint32_t)getpid();
 }
@@ -130,8 +144,8 @@ static int take_named_cores(const struct lb_eal_request *req, const struct lb_ea
 	for (size_t i = 0; i < req->n_worker_cores; i++) {
 		uint32_t core = req->worker_cores[i];
 
-		list_cores(&machine->cores, text, sizeof(text));
-		if (core >= CPU_SETSIZE || !CPU_ISSET(core, &machine->cores))
+		list_cores(&machine->reachable, text, sizeof(text));
+		if (core >= CPU_SETSIZE || !CPU_ISSET(core, &machine->reachable))
 			return lb_error_set(err, -EINVAL, "/node/workers",
 					    "core %u is not one of those that this process may "
 					    "use: %s",

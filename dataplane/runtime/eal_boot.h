@@ -30,14 +30,15 @@ struct lb_eal_request {
 	const char *const *user_args;
 	size_t n_user_args;
 	const uint32_t *worker_cores;
-	size_t n_worker_cores;  /* 0: every core but the control thread's */
+	size_t n_worker_cores;  /* 0: every core that is not kept free, but the control thread's */
 	const char *const *pci; /* addresses of the ports that are PCI devices */
 	size_t n_pci;
 	uint32_t memory_mib; /* what pools and queues need */
 };
 
 struct lb_eal_machine {
-	cpu_set_t cores;         /* that this process may use */
+	cpu_set_t cores;     /* on which this process runs: without those kept free (isolcpus) */
+	cpu_set_t reachable; /* those too; not what its cpuset denies */
 	uint64_t hugepage_bytes; /* free */
 	uint32_t pid;            /* makes the file prefix unique */
 };
@@ -53,6 +54,7 @@ struct lb_eal {
 	char notes[LB_EAL_NOTES_MAX]; /* what was decided without being asked; may be empty */
 };
 
+/* Before other threads exist: moves the caller for a moment. */
 void lb_eal_look_at_machine(struct lb_eal_machine *out);
 
 /* Decides and fills `out`; on error there is nothing to release. */

@@ -9,6 +9,7 @@
 struct plan_case {
 	const char *name;
 	uint32_t n_cores; /* of the machine: 0..n-1 */
+	uint32_t n_free;  /* behind them, kept free by isolcpus */
 	uint32_t hugepage_mib;
 	uint32_t workers[4];
 	uint32_t n_workers;
@@ -48,6 +49,20 @@ static const struct plan_case good[] = {
 	 .user = {"--no-huge"},
 	 .memory_mib = 40,
 	 .has = {"--lcores=0@(0,3),1@2,2@1"}},
+	{.name = "workers on cores that are kept free, control on one that is not",
+	 .n_cores = 1,
+	 .n_free = 3,
+	 .workers = {3, 1},
+	 .n_workers = 2,
+	 .user = {"--no-huge"},
+	 .memory_mib = 40,
+	 .has = {"--lcores=0@(0),1@3,2@1"}},
+	{.name = "auto leaves cores that are kept free alone",
+	 .n_cores = 2,
+	 .n_free = 2,
+	 .user = {"--no-huge"},
+	 .memory_mib = 40,
+	 .has = {"--lcores=0@(0),1@1"}},
 	{.name = "pools larger than EAL's default",
 	 .n_cores = 2,
 	 .workers = {1},
@@ -196,6 +211,9 @@ static int plan(const struct plan_case *c, struct lb_eal *eal, struct lb_error *
 	CPU_ZERO(&machine.cores);
 	for (uint32_t i = 0; i < c->n_cores; i++)
 		CPU_SET(i, &machine.cores);
+	machine.reachable = machine.cores;
+	for (uint32_t i = c->n_cores; i < c->n_cores + c->n_free; i++)
+		CPU_SET(i, &machine.reachable);
 	return lb_eal_plan(&req, &machine, eal, err);
 }
 
@@ -242,6 +260,25 @@ Test(eal_boot, what_cannot_be_is_refused_by_name)
 		cr_expect_str_eq(err.where, c->where, "case %s", c->plan.name);
 		cr_expect(strstr(err.what, c->what) != NULL, "case %s: %s", c->plan.name, err.what);
 	}
+}
+
+/* As under isolcpus, where the first process does not run on the cores that are kept free. */
+Test(eal_boot, cores_that_the_process_is_kept_from_are_found)
+{
+	struct lb_eal_machine all, one;
+	cpu_set_t first, after;
+
+	CPU_ZERO(&first);
+	lb_eal_look_at_machine(&all);
+	for (uint32_t c = 0; c < CPU_SETSIZE && CPU_COUNT(&first) == 0; c++)
+		if (CPU_ISSET(c, &all.cores))
+			CPU_SET(c, &first);
+	cr_assert_eq(sched_setaffinity(0, sizeof(first), &first), 0);
+	lb_eal_look_at_machine(&one);
+	cr_expect(CPU_EQUAL(&one.cores, &first));
+	cr_expect(CPU_EQUAL(&one.reachable, &all.reachable));
+	cr_assert_eq(sched_getaffinity(0, sizeof(after), &after), 0);
+	cr_expect(CPU_EQUAL(&after, &first), "it stays where it was");
 }
 
 Test(eal_boot, running_without_huge_pages_unasked_is_told)
