@@ -1,7 +1,8 @@
 /* The map of the program: read lb_pipeline_run at the end of this file first, then the four passes
  * above it, in order. What a pass calls for one packet stands right above it or, of choose, in
- * pipeline_choose.c; what only some packets need has files of its own beside it (pipeline_fragment,
- * _stateless, _server_down, _tunnel_error, _mss); everything else is in packet/ and steer/. */
+ * pipeline_known.h (nearly every packet) and pipeline_choose.c (all others); what only some packets
+ * need has files of its own beside it (pipeline_fragment, _stateless, _server_down, _tunnel_error,
+ * _mss); everything else is in packet/ and steer/. */
 #include "pipeline.h"
 
 #include <assert.h>
@@ -14,16 +15,17 @@
 #include "packet/parse.h"
 #include "packet/rewrite.h"
 #include "packet/tags.h"
+#include "pipeline_known.h"
 #include "pipeline_state.h"
 #include "steer/service_object.h"
 
 #define PREFETCH_AHEAD 8u /* packets; enough to cover a line from memory while one is parsed */
 
 /* A pass keeps, in order, what it has not ended. */
-static inline void keep_if_live(struct lb_burst *b, uint32_t *n, uint32_t i)
+static inline void keep_if_live(struct lb_burst *b, uint32_t *n, struct lb_pkt *p)
 {
-	b->live[*n] = (uint16_t)i;
-	*n += b->pkt[i].verdict == LB_VERDICT_CONTINUE;
+	b->live[*n] = p;
+	*n += p->verdict == LB_VERDICT_CONTINUE;
 }
 
 /* --- admit ----------------------------------------------------------------------------------- */
@@ -73,25 +75,28 @@ static inline bool find_iface(struct lb_steer *st, struct lb_pkt *p)
 static void pass_admit(struct lb_pipeline *pl, struct lb_burst *b)
 {
 	struct lb_steer *st = &pl->steer;
+	const struct lb_conn_table *table = st->conn_table;
+	const bool asks_table = st->n_stateless == 0;
+	const uint32_t n = b->n;
 	uint32_t n_live = 0;
 
-	for (uint32_t i = 0; i < b->n && i < PREFETCH_AHEAD; i++)
+	for (uint32_t i = 0; i < n && i < PREFETCH_AHEAD; i++)
 		rte_prefetch0(b->pkt[i].data);
-	for (uint32_t i = 0; i < b->n; i++) {
+	for (uint32_t i = 0; i < n; i++) {
 		struct lb_pkt *p = &b->pkt[i];
 
-		if (i + PREFETCH_AHEAD < b->n)
+		if (i + PREFETCH_AHEAD < n)
 			rte_prefetch0(b->pkt[i + PREFETCH_AHEAD].data);
 		lb_parse(p);
 		if (unlikely(!find_iface(st, p)))
 			continue;
 		if (unlikely(p->kind != LB_PKT_FLOW) && !admit_other(pl, p))
 			continue;
-		if (likely(st->n_stateless == 0)) {
-			p->hash = lb_conn_hash(st->conn_table, &p->key);
-			lb_conn_prefetch(st->conn_table, &p->key, p->hash);
+		if (likely(asks_table)) {
+			p->hash = lb_conn_hash(table, &p->key);
+			lb_conn_prefetch(table, &p->key, p->hash);
 		}
-		b->live[n_live++] = (uint16_t)i;
+		b->live[n_live++] = p;
 	}
 	b->n_live = n_live;
 }
@@ -99,20 +104,24 @@ static void pass_admit(struct lb_pipeline *pl, struct lb_burst *b)
 /* --- choose ---------------------------------------------------------------------------------- */
 
 /* What an entry names is on its way before it is read. */
-static inline void prefetch_named(const struct lb_steer *st, const struct lb_pkt *p)
+static inline void prefetch_named(const struct lb_steer *st, const struct lb_pkt *p,
+				  const struct lb_conn *conn)
 {
-	const struct lb_conn *conn = p->conn;
 	uint32_t real_id;
 	uint16_t life;
 
 	rte_prefetch0(&st->service_lines[conn->service]);
-	rte_prefetch0(&st->hops[conn->client_next_hop]);
 	if (!lb_conn_is_reply(conn)) {
 		rte_prefetch0(&st->real_lines[conn->fwd.real_id]);
+		if (!lb_forwarding_is_one_way(conn->fwd.forwarding))
+			rte_prefetch0(&st->hops[conn->client_next_hop]);
 		/* The outer header goes where nothing has been read or written yet. */
-		if (lb_forwarding_is_tunnel(conn->fwd.forwarding))
+		else if (lb_forwarding_is_tunnel(conn->fwd.forwarding))
 			rte_prefetch0(p->data - LB_ENCAP_BYTES_MAX);
-	} else if (likely(!p->key.is_v6)) {
+		return;
+	}
+	rte_prefetch0(&st->hops[conn->client_next_hop]);
+	if (likely(!p->key.is_v6)) {
 		lb_conn_server(st, conn, false, &real_id, &life);
 		rte_prefetch0(&st->real_lines[real_id]);
 	} else {
@@ -120,38 +129,67 @@ static inline void prefetch_named(const struct lb_steer *st, const struct lb_pkt
 	}
 }
 
-/* `chosen`: bits of packets that need none. */
+/* `chosen`: bits of packets that have been chosen for. */
+static inline bool is_chosen(const struct lb_burst *b, const struct lb_pkt *p, uint32_t chosen)
+{
+	return chosen != 0 && (chosen >> lb_burst_idx(b, p) & 1) != 0;
+}
+
 static void look_up(const struct lb_steer *st, struct lb_burst *b, uint32_t chosen)
 {
-	uint16_t open[LB_BURST_MAX];
+	const struct lb_conn_table *table = st->conn_table;
+	const uint32_t n_live = b->n_live;
+	struct lb_pkt *open[LB_BURST_MAX];
 	uint32_t n_open = 0;
 
-	for (uint32_t i = 0; i < b->n_live; i++) {
-		struct lb_pkt *p = &b->pkt[b->live[i]];
+	for (uint32_t i = 0; i < n_live; i++) {
+		struct lb_pkt *p = b->live[i];
+		struct lb_conn *conn;
 		bool is_open;
 
-		if (unlikely((chosen >> b->live[i] & 1) != 0))
+		if (unlikely(is_chosen(b, p, chosen)))
 			continue;
-		p->conn = lb_conn_find_first(st->conn_table, &p->key, p->hash, &is_open);
-		if (likely(p->conn != NULL)) {
-			prefetch_named(st, p);
+		conn = lb_conn_find_first(table, &p->key, p->hash, &is_open);
+		p->conn = conn;
+		if (likely(conn != NULL)) {
+			prefetch_named(st, p, conn);
 			continue;
 		}
 		if (is_open)
-			lb_conn_prefetch_second(st->conn_table, &p->key, p->hash);
+			lb_conn_prefetch_second(table, &p->key, p->hash);
 		else if (p->kind == LB_PKT_FLOW)
 			lb_ask_ahead(st, p);
-		open[n_open] = b->live[i];
+		open[n_open] = p;
 		n_open += is_open;
 	}
 	for (uint32_t i = 0; i < n_open; i++) {
-		struct lb_pkt *p = &b->pkt[open[i]];
+		struct lb_pkt *p = open[i];
 
-		p->conn = lb_conn_find_second(st->conn_table, &p->key, p->hash);
+		p->conn = lb_conn_find_second(table, &p->key, p->hash);
 		if (p->conn != NULL)
-			prefetch_named(st, p);
+			prefetch_named(st, p, p->conn);
 		else if (p->kind == LB_PKT_FLOW)
 			lb_ask_ahead(st, p);
+	}
+}
+
+/* A packet that does not just go on with its connection. */
+static void choose_other(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
+{
+	switch ((enum lb_pkt_kind)p->kind) {
+	case LB_PKT_FLOW:
+		lb_choose_flow(pl, p, now_ms);
+		break;
+	case LB_PKT_FRAGMENT:
+		lb_choose_fragment(pl, p, now_ms);
+		break;
+	case LB_PKT_TUNNEL_ERROR:
+		lb_choose_tunnel_error(pl, p, now_ms);
+		break;
+	case LB_PKT_ICMP_ERROR:
+	case LB_PKT_OTHER:
+		lb_choose_icmp_error(&pl->steer, p);
+		break;
 	}
 }
 
@@ -167,37 +205,34 @@ static void look_up(const struct lb_steer *st, struct lb_burst *b, uint32_t chos
  *                       drop_service_rate, _full of new connections; HOLD and
  *                       drop_fragment_tiny, _overlap, _full of fragments; drop_icmp_tunnel; TX of
  *                       a reset or ICMP error
- * Prefetches            second buckets; the lines of services and servers and the next hops of
- *                       known connections; service and records of new ones */
+ * Prefetches            second buckets; of known connections the lines of service and server, the
+ *                       client's next hop in NAT modes, the headroom in tunnel modes; service and
+ *                       records of new ones */
 static void pass_choose(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now_ms)
 {
 	struct lb_steer *st = &pl->steer;
-	uint32_t table_changes = st->table_changes, n_live = 0, chosen = 0;
+	const uint32_t table_changes = st->table_changes;
+	const uint16_t tick = lb_tick(now_ms);
+	uint32_t n = b->n_live, n_live = 0, chosen = 0;
 
 	if (unlikely(st->n_stateless != 0))
 		chosen = lb_choose_stateless(pl, b);
-	if (unlikely((uint32_t)__builtin_popcount(chosen) == b->n_live))
+	if (unlikely((uint32_t)__builtin_popcount(chosen) == n))
 		return;
 	look_up(st, b, chosen);
-	for (uint32_t i = 0; i < b->n_live; i++) {
-		struct lb_pkt *p = &b->pkt[b->live[i]];
+	for (uint32_t i = 0; i < n; i++) {
+		struct lb_pkt *p = b->live[i];
 
-		if (unlikely((chosen >> b->live[i] & 1) != 0)) {
-			b->live[n_live++] = b->live[i];
+		if (unlikely(is_chosen(b, p, chosen))) {
+			b->live[n_live++] = p;
 			continue;
 		}
 		/* An earlier packet of the burst may have opened or moved its connection. */
 		if (unlikely(st->table_changes != table_changes))
 			p->conn = lb_conn_lookup(st->conn_table, &p->key, p->hash);
-		if (likely(p->kind == LB_PKT_FLOW))
-			lb_choose_flow(pl, p, now_ms);
-		else if (p->kind == LB_PKT_FRAGMENT)
-			lb_choose_fragment(pl, p, now_ms);
-		else if (p->kind == LB_PKT_TUNNEL_ERROR)
-			lb_choose_tunnel_error(pl, p, now_ms);
-		else
-			lb_choose_icmp_error(st, p);
-		keep_if_live(b, &n_live, b->live[i]);
+		if (unlikely(p->kind != LB_PKT_FLOW || !lb_choose_known(st, p, tick)))
+			choose_other(pl, p, now_ms);
+		keep_if_live(b, &n_live, p);
 	}
 	b->n_live = n_live;
 }
@@ -276,7 +311,8 @@ static bool push_tunnel(struct lb_pipeline *pl, struct lb_pkt *p, uint8_t out_if
 }
 
 /* What changes in the packet itself; false: it has ended. */
-static bool write_out(struct lb_pipeline *pl, struct lb_pkt *p, uint8_t out_iface, uint64_t now_ms)
+static __rte_always_inline bool write_out(struct lb_pipeline *pl, struct lb_pkt *p,
+					  uint8_t out_iface, uint64_t now_ms)
 {
 	uint32_t mtu = pl->steer.ifaces.of[out_iface].mtu;
 
@@ -295,11 +331,12 @@ static bool write_out(struct lb_pipeline *pl, struct lb_pkt *p, uint8_t out_ifac
 	return false;
 }
 
-void lb_deliver(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
+static __rte_always_inline void deliver(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 {
 	const struct lb_steer *st = &pl->steer;
 	const struct lb_next_hop *nh = &st->hops[p->next_hop];
-	const struct lb_iface *out = &st->ifaces.of[nh->iface];
+	const uint8_t iface = nh->iface;
+	const struct lb_iface *out = &st->ifaces.of[iface];
 
 	if (unlikely(p->forwarding == LB_FORWARD_DSR && st->real_lines[p->real_id].via_gateway)) {
 		lb_pkt_drop(p, LB_COUNT_drop_not_on_link);
@@ -310,18 +347,23 @@ void lb_deliver(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 		lb_pkt_drop(p, LB_COUNT_drop_next_hop_unresolved);
 		return;
 	}
-	if (unlikely(!write_out(pl, p, nh->iface, now_ms)))
+	if (unlikely(!write_out(pl, p, iface, now_ms)))
 		return;
 	if (unlikely(out->tags != p->tags) && !lb_tags_replace(p, out->tags)) {
 		lb_pkt_drop(p, LB_COUNT_drop_too_large);
 		return;
 	}
 	lb_rewrite_link(p->data, nh->mac, out->mac);
-	p->out_iface = nh->iface;
+	p->out_iface = iface;
 	p->out_port = out->port;
 	if (unlikely((p->tcp_flags & LB_TCP_SYN) != 0))
 		lb_clamp_mss(&pl->steer, p);
 	p->verdict = LB_VERDICT_TX;
+}
+
+void lb_deliver(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
+{
+	deliver(pl, p, now_ms);
 }
 
 /* The packet as it leaves.
@@ -333,23 +375,27 @@ void lb_deliver(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
  * Prefetches            nothing: choose has */
 static void pass_deliver(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now_ms)
 {
-	for (uint32_t i = 0; i < b->n_live; i++)
-		lb_deliver(pl, &b->pkt[b->live[i]], now_ms);
+	const uint32_t n_live = b->n_live;
+
+	for (uint32_t i = 0; i < n_live; i++)
+		deliver(pl, b->live[i], now_ms);
 	b->n_live = 0;
 }
 
 /* --- account --------------------------------------------------------------------------------- */
 
+static inline void account_way(struct lb_traffic_cell *cell, bool is_reply, uint32_t n_bytes)
+{
+	lb_add(&cell->way[is_reply].pkts, 1);
+	lb_add(&cell->way[is_reply].bytes, n_bytes);
+}
+
 static inline void account_traffic(struct lb_steer *st, const struct lb_pkt *p)
 {
-	struct lb_way_count *service = &st->service_lines[p->service].traffic.way[p->is_reply];
-	struct lb_way_count *real = &st->real_lines[p->real_id].traffic.way[p->is_reply];
 	uint32_t n_bytes = lb_pkt_bytes(p);
 
-	lb_add(&service->pkts, 1);
-	lb_add(&service->bytes, n_bytes);
-	lb_add(&real->pkts, 1);
-	lb_add(&real->bytes, n_bytes);
+	account_way(&st->service_lines[p->service].traffic, p->is_reply, n_bytes);
+	account_way(&st->real_lines[p->real_id].traffic, p->is_reply, n_bytes);
 	if (unlikely(p->kind == LB_PKT_ICMP_ERROR))
 		lb_count(st, lb_forwarding_is_one_way(p->forwarding) ? LB_COUNT_icmp_passed_on
 								     : LB_COUNT_icmp_translated);
@@ -391,9 +437,10 @@ static void account_end(struct lb_steer *st, const struct lb_pkt *p)
 static void pass_account(struct lb_pipeline *pl, const struct lb_burst *b)
 {
 	struct lb_steer *st = &pl->steer;
+	const uint32_t n = b->n;
 	uint32_t n_tx = 0;
 
-	for (uint32_t i = 0; i < b->n; i++) {
+	for (uint32_t i = 0; i < n; i++) {
 		const struct lb_pkt *p = &b->pkt[i];
 
 		n_tx += p->verdict == LB_VERDICT_TX;
@@ -402,7 +449,7 @@ static void pass_account(struct lb_pipeline *pl, const struct lb_burst *b)
 		else
 			account_end(st, p);
 	}
-	lb_add(&pl->counters[LB_COUNT_rx], b->n);
+	lb_add(&pl->counters[LB_COUNT_rx], n);
 	lb_add(&pl->counters[LB_COUNT_tx], n_tx);
 }
 

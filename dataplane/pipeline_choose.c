@@ -5,6 +5,7 @@
 #include <rte_prefetch.h>
 
 #include "packet/icmp_error.h"
+#include "pipeline_known.h"
 #include "pipeline_state.h"
 #include "steer/conn_room.h"
 #include "steer/pick.h"
@@ -262,42 +263,6 @@ static struct lb_conn *open_conn(struct lb_pipeline *pl, struct lb_pkt *p, uint6
 	return NULL;
 }
 
-/* A client on the link is where its last packet came from. */
-static inline void follow_client(struct lb_steer *st, const struct lb_pkt *p, struct lb_conn *conn)
-{
-	uint32_t id = conn->client_next_hop;
-	const struct lb_next_hop *nh = &st->hops[id];
-
-	if (id != LB_NEXT_HOP_NONE && id < LB_NEXT_HOP_LEARNED)
-		return;
-	if (likely(nh->iface == p->iface && memcmp(nh->mac, p->data + 6, sizeof(nh->mac)) == 0))
-		return;
-	id = lb_next_hop_learn(st->next_hops, p->iface, p->data + 6);
-	if (id != LB_NEXT_HOP_NONE)
-		lb_conn_set_client_next_hop(st, conn, p->key.is_v6, id);
-}
-
-/* What deliver needs to know of the connection: later packets of the burst may move its entry. */
-void lb_plan_delivery(const struct lb_steer *st, struct lb_pkt *p, const struct lb_conn *conn)
-{
-	p->service = conn->service;
-	p->is_reply = lb_conn_is_reply(conn);
-	if (p->is_reply) {
-		p->forwarding = LB_FORWARD_NAT;
-		p->next_hop = conn->client_next_hop;
-	} else {
-		p->forwarding = conn->fwd.forwarding;
-		p->next_hop = st->real_lines[p->real_id].next_hop;
-	}
-	if (lb_forwarding_is_one_way(p->forwarding))
-		return;
-	p->to.is_v6 = p->key.is_v6;
-	if (unlikely(p->key.is_v6))
-		lb_conn_translate6(st, conn, &p->key.v6, &p->to.v6);
-	else
-		lb_conn_translate4(st, conn, &p->key.v4, &p->to.v4);
-}
-
 void lb_choose_flow(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 {
 	struct lb_steer *st = &pl->steer;
@@ -322,10 +287,7 @@ void lb_choose_flow(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 			lb_plan_delivery(st, p, p->conn);
 		return;
 	}
-	lb_conn_track(st, conn, p, lb_tick(now_ms));
-	lb_plan_delivery(st, p, conn);
-	if (!p->is_reply && !lb_forwarding_is_one_way(p->forwarding))
-		follow_client(st, p, conn);
+	lb_go_on(st, p, conn, lb_tick(now_ms));
 }
 
 /* The server that the table of the service in `slot` names, without any entry. */

@@ -7,6 +7,7 @@
 #include "packet/parse.h"
 #include "packet/sample.h"
 #include "packet/wire.h"
+#include "pipeline_known.h"
 #include "pipeline_state.h"
 #include "steer/conn_room.h"
 #include "steer/conn_source.h"

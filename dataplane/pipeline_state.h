@@ -102,9 +102,6 @@ uint32_t lb_route_to_client(const struct lb_steer *st, const struct lb_addr *cli
 void lb_refuse_by_protocol(struct lb_pipeline *pl, struct lb_pkt *p, enum lb_counter reason,
 			   uint64_t now_ms);
 
-/* What deliver has to know of a packet's connection. */
-void lb_plan_delivery(const struct lb_steer *st, struct lb_pkt *p, const struct lb_conn *conn);
-
 /* deliver, for one packet. */
 void lb_deliver(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms);
 

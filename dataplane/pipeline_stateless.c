@@ -100,13 +100,14 @@ static void ask_services(const struct lb_steer *st, struct walk *w)
 	const struct lb_burst *b = w->b;
 
 	for (uint32_t i = 0; i < b->n_live; i++) {
-		const struct lb_pkt *p = &b->pkt[b->live[i]];
+		const struct lb_pkt *p = b->live[i];
+		uint32_t idx = lb_burst_idx(b, p);
 
-		w->here |= 1u << b->live[i];
+		w->here |= 1u << idx;
 		if (likely(p->kind == LB_PKT_FLOW))
-			w->asked[b->live[i]] = lb_service_ask(st->service_table, &p->key);
+			w->asked[idx] = lb_service_ask(st->service_table, &p->key);
 		else
-			leave(st, w, b->live[i]);
+			leave(st, w, idx);
 	}
 }
 

@@ -152,9 +152,14 @@ static inline void lb_pkt_clear(struct lb_pkt *p)
 struct lb_burst {
 	struct lb_pkt pkt[LB_BURST_MAX];
 	uint32_t n;
-	uint16_t live[LB_BURST_MAX]; /* indexes of packets without a verdict, in order */
+	struct lb_pkt *live[LB_BURST_MAX]; /* packets without a verdict, in order */
 	uint32_t n_live;
 };
+
+static inline uint32_t lb_burst_idx(const struct lb_burst *b, const struct lb_pkt *p)
+{
+	return (uint32_t)(p - b->pkt);
+}
 
 /* The headers that were found have moved by so many bytes against `data`. */
 static inline void lb_pkt_move_offsets(struct lb_pkt *p, int32_t by)

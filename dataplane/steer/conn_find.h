@@ -121,15 +121,17 @@ static inline struct lb_conn_entry6 *lb_conn_bucket6(const struct lb_conn_family
 static inline void lb_conn_prefetch(const struct lb_conn_table *t, const struct lb_key *key,
 				    uint32_t hash)
 {
-	const struct lb_conn_family *f = &t->family[key->is_v6];
-	uint32_t bucket = lb_conn_first_bucket(f, hash);
+	const struct lb_conn_family *f = &t->family[1];
+	const struct lb_conn_entry6 *bucket;
 
 	if (likely(!key->is_v6)) {
-		rte_prefetch0(lb_conn_bucket4(f, bucket));
-	} else {
-		rte_prefetch0(lb_conn_bucket6(f, bucket));
-		rte_prefetch0(lb_conn_bucket6(f, bucket) + 1);
+		f = &t->family[0];
+		rte_prefetch0(lb_conn_bucket4(f, lb_conn_first_bucket(f, hash)));
+		return;
 	}
+	bucket = lb_conn_bucket6(f, lb_conn_first_bucket(f, hash));
+	rte_prefetch0(bucket);
+	rte_prefetch0(bucket + 1);
 }
 
 /* The last word is the protocol in a packet's key and begins with the kind in an entry: the bits
@@ -195,10 +197,18 @@ static inline struct lb_conn *lb_conn_find_first(const struct lb_conn_table *t,
 						 const struct lb_key *key, uint32_t hash,
 						 bool *is_open)
 {
-	const struct lb_conn_family *f = &t->family[key->is_v6];
-	uint32_t first = lb_conn_first_bucket(f, hash);
-	struct lb_conn *found = lb_conn_find_in(f, first, key);
+	const struct lb_conn_family *f = &t->family[0];
+	struct lb_conn *found;
+	uint32_t first;
 
+	if (likely(!key->is_v6)) {
+		first = lb_conn_first_bucket(f, hash);
+		found = lb_conn_find4(f, first, &key->v4);
+	} else {
+		f = &t->family[1];
+		first = lb_conn_first_bucket(f, hash);
+		found = lb_conn_find6(f, first, &key->v6);
+	}
 	*is_open = found == NULL && lb_conn_has_spilled(f, first);
 	return found;
 }
