@@ -6,9 +6,9 @@
  *          pipeline has them: it is a floor, not a load balancer
  * Shape    one object per row, with a table of the row's flows of its own: lines of four entries of
  *          16 bytes (IPv6: one of 64), a quarter full, the next place where one is taken;
- *          CRC32 as hash. Bursts of 32 in two passes, as a program has them that gets no more at a
- *          time: parse, hash and ask for the line; compare, write and count. Headers are asked for
- *          eight ahead
+ *          CRC32 and a multiplication as hash. Bursts of 32 in two passes, as a program has them
+ *          that gets no more at a time: parse, hash and ask for the line; compare, write and count.
+ *          Headers are asked for eight ahead
  * Units    counts
  * Threads  one
  * Memory   64 bytes a flow (IPv6: 256), from bench_alloc()
