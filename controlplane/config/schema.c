@@ -92,12 +92,28 @@ static void append(char text[LB_ERROR_WHAT_MAX], const char *word)
 	snprintf(text + used, LB_ERROR_WHAT_MAX - used, "%s%s", used > 0 ? ", " : "", word);
 }
 
+/* Most keys differ in their first letters: a large document asks this millions of times. */
+static inline bool is_same(const char *a, const char *b)
+{
+	return a[0] == b[0] && strcmp(a, b) == 0;
+}
+
 static const struct lb_schema_key *find_key(const struct lb_schema *schema, const char *name)
 {
 	for (uint32_t i = 0; i < schema->n_keys; i++)
-		if (strcmp(schema->keys[i].name, name) == 0)
+		if (is_same(schema->keys[i].name, name))
 			return &schema->keys[i];
 	return NULL;
+}
+
+/* `object` may be NULL. */
+static const cJSON *find_member(const cJSON *object, const char *name)
+{
+	const cJSON *member = object != NULL ? object->child : NULL;
+
+	while (member != NULL && (member->string == NULL || !is_same(member->string, name)))
+		member = member->next;
+	return member;
 }
 
 static void check_pairs(struct check *c, const struct lb_schema *schema, const cJSON *object,
@@ -105,11 +121,10 @@ static void check_pairs(struct check *c, const struct lb_schema *schema, const c
 {
 	const char *const *one = schema->exactly_one, *const *both = schema->not_both;
 
-	if (one != NULL && !cJSON_GetObjectItemCaseSensitive(object, one[0]) ==
-				   !cJSON_GetObjectItemCaseSensitive(object, one[1]))
+	if (one != NULL && !find_member(object, one[0]) == !find_member(object, one[1]))
 		complain(c, path, "must have exactly one of %s and %s", one[0], one[1]);
-	if (both != NULL && cJSON_GetObjectItemCaseSensitive(object, both[0]) != NULL &&
-	    cJSON_GetObjectItemCaseSensitive(object, both[1]) != NULL)
+	if (both != NULL && find_member(object, both[0]) != NULL &&
+	    find_member(object, both[1]) != NULL)
 		complain(c, path, "may have only one of %s and %s", both[0], both[1]);
 }
 
@@ -135,7 +150,7 @@ static void check_object(struct check *c, const struct lb_schema *schema, const 
 	}
 	for (uint32_t i = 0; i < schema->n_keys; i++)
 		if (schema->keys[i].is_required &&
-		    cJSON_GetObjectItemCaseSensitive(object, schema->keys[i].name) == NULL)
+		    find_member(object, schema->keys[i].name) == NULL)
 			complain(c, path, "%s is missing", schema->keys[i].name);
 	check_pairs(c, schema, object, path);
 }
@@ -223,11 +238,11 @@ static void check_string(struct check *c, const struct lb_schema *schema, const 
 	const char *allowed = "";
 	int64_t n = characters(text);
 
-	for (uint32_t i = 0; i < schema->n_words; i++) {
-		if (strcmp(schema->words[i], text) == 0)
+	for (uint32_t i = 0; i < schema->n_words; i++)
+		if (is_same(schema->words[i], text))
 			return;
+	for (uint32_t i = 0; i < schema->n_words; i++)
 		append(words, schema->words[i]);
-	}
 	if (schema->n_words == 1)
 		complain(c, path, "\"%.*s\" is not allowed; it must be %s", shown(text), text,
 			 words);
@@ -304,7 +319,7 @@ bool lb_schema_check(const struct lb_schema *schema, const cJSON *value,
 const cJSON *lb_schema_get(const struct lb_schema *schema, const cJSON *object, const char *key)
 {
 	const struct lb_schema_key *k = find_key(schema, key);
-	const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, key);
+	const cJSON *value = find_member(object, key);
 	const struct lb_json_path root = {0};
 
 	if (value == NULL || k == NULL || !has_type(k->schema, value))
@@ -339,7 +354,7 @@ uint32_t lb_schema_word(const struct lb_schema *schema, const cJSON *object, con
 	const struct lb_schema *k = find_key(schema, key)->schema;
 
 	for (uint32_t i = 0; i < k->n_words; i++)
-		if (strcmp(k->words[i], word) == 0)
+		if (is_same(k->words[i], word))
 			return i;
 	return 0;
 }
