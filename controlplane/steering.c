@@ -33,6 +33,11 @@ struct steered_netdev {
 
 struct lb_steering {
 	struct lb_steer_plan now; /* what the maps hold */
+	/* What the maps were restricted to last, and whether they were extended to it since: most
+	 * changes of a configuration ask for the same again. */
+	struct lb_steer_rule *rules; /* NULL: none */
+	size_t n_rules;
+	bool is_whole;
 	int addrs_fd;
 	int blocks_fd;
 	struct steered_netdev netdevs[LB_IFACES_MAX];
@@ -323,6 +328,7 @@ void lb_steering_close(struct lb_steering *st)
 	if (st->blocks_fd >= 0)
 		close(st->blocks_fd);
 	lb_steer_plan_fini(&st->now);
+	free(st->rules);
 	free(st);
 }
 
@@ -423,34 +429,85 @@ static int move_maps(struct lb_steering *st, struct lb_steer_plan *to, struct lb
 	return lb_error_set(err, rc, "", "the kernel refused a steering entry: %s", strerror(-rc));
 }
 
+static bool is_same_rule(const struct lb_steer_rule *a, const struct lb_steer_rule *b)
+{
+	return a->kind == b->kind && a->protocol == b->protocol &&
+	       a->ports.first == b->ports.first && a->ports.last == b->ports.last &&
+	       lb_addr_equal(&a->addr, &b->addr);
+}
+
+/* In the order in which they come: rules of one configuration always come in the same. */
+static bool is_same_again(const struct lb_steering *st, const struct lb_steer_rule *rules, size_t n)
+{
+	if (st->rules == NULL || st->n_rules != n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!is_same_rule(&st->rules[i], &rules[i]))
+			return false;
+	return true;
+}
+
+/* Without memory nothing is remembered, and the next time everything is done. */
+static void remember(struct lb_steering *st, const struct lb_steer_rule *rules, size_t n)
+{
+	free(st->rules);
+	st->rules = malloc(n * sizeof(*rules) + 1);
+	if (st->rules != NULL && n > 0)
+		memcpy(st->rules, rules, n * sizeof(*rules));
+	st->n_rules = n;
+	st->is_whole = false;
+}
+
+static void forget(struct lb_steering *st)
+{
+	free(st->rules);
+	st->rules = NULL;
+}
+
 int lb_steering_restrict(struct lb_steering *st, const struct lb_steer_rule *rules, size_t n,
 			 struct lb_error *err)
 {
 	struct lb_steer_plan wanted, next;
-	int rc = lb_steer_plan_init(&wanted, rules, n, err);
+	int rc;
 
+	if (is_same_again(st, rules, n))
+		return 0;
+	forget(st);
+	rc = lb_steer_plan_init(&wanted, rules, n, err);
 	if (rc != 0)
 		return rc;
 	rc = lb_steer_plan_common(&next, &st->now, &wanted);
 	lb_steer_plan_fini(&wanted);
 	if (rc != 0)
 		return lb_error_set(err, rc, "", "no memory for the steering rules");
-	return move_maps(st, &next, err);
+	rc = move_maps(st, &next, err);
+	if (rc == 0)
+		remember(st, rules, n);
+	return rc;
 }
 
 int lb_steering_extend(struct lb_steering *st, const struct lb_steer_rule *rules, size_t n,
 		       struct lb_error *err)
 {
 	struct lb_steer_plan wanted, next;
-	int rc = lb_steer_plan_init(&wanted, rules, n, err);
+	bool is_same = is_same_again(st, rules, n);
+	int rc;
 
+	if (is_same && st->is_whole)
+		return 0;
+	rc = lb_steer_plan_init(&wanted, rules, n, err);
 	if (rc != 0)
 		return rc;
 	rc = lb_steer_plan_union(&next, &st->now, &wanted, err);
 	lb_steer_plan_fini(&wanted);
 	if (rc != 0)
 		return rc;
-	return move_maps(st, &next, err);
+	rc = move_maps(st, &next, err);
+	if (rc == 0 && is_same)
+		st->is_whole = true;
+	else
+		forget(st);
+	return rc;
 }
 
 int lb_steering_stats(const struct lb_steering *st, uint32_t iface, uint64_t out[LB_STEER_STAT_N])

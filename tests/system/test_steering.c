@@ -19,6 +19,7 @@
 #include "frame.h"
 #include "log.h"
 #include "namespace.h"
+#include "random.h"
 #include "wire.h"
 #include "xsk.h"
 
@@ -165,6 +166,68 @@ Test(steering, both_netdevs_share_the_rules, .init = setup, .fini = teardown)
 	cr_assert_eq(lb_steering_stats(st, 0, stats), 0);
 	cr_expect_eq(stats[LB_STEER_NO_SOCKET], 0u, "each netdev counts for itself");
 	cr_expect_eq(lb_steering_stats(st, 2, stats), -ENOENT);
+}
+
+#define N_PORTS 3u
+#define FIRST_PORT 5000u /* is in every list, so that something always comes through */
+
+static void send_to_port(int wire, uint16_t port)
+{
+	struct frame f;
+
+	udp_frame(&f, "192.0.2.10", port);
+	wire_send(wire, frame_view(&f).data, f.len);
+}
+
+/* Frames to all ports that are out, then one to a port that is in: exactly that is steered. */
+static void check_steered(int wire, uint32_t ports)
+{
+	uint64_t before[LB_STEER_STAT_N], stats[LB_STEER_STAT_N];
+
+	for (uint32_t in = 0; in < N_PORTS; in++) {
+		if ((ports & 1u << in) == 0)
+			continue;
+		cr_assert_eq(lb_steering_stats(st, 1, before), 0);
+		for (uint32_t out = 0; out < N_PORTS; out++)
+			if ((ports & 1u << out) == 0)
+				send_to_port(wire, (uint16_t)(FIRST_PORT + out));
+		send_to_port(wire, (uint16_t)(FIRST_PORT + in));
+		do
+			cr_assert_eq(lb_steering_stats(st, 1, stats), 0);
+		while (stats[LB_STEER_NO_SOCKET] == before[LB_STEER_NO_SOCKET]);
+		cr_expect_eq(stats[LB_STEER_NO_SOCKET], before[LB_STEER_NO_SOCKET] + 1);
+	}
+}
+
+Test(steering, lists_that_come_again_or_out_of_turn_mean_what_they_say, .init = setup,
+     .fini = teardown)
+{
+	struct test_random r = {test_seed("steering lists")};
+	struct lb_steer_rule rules[N_PORTS];
+	uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
+	uint32_t now = 0, list = 1;
+	int wire;
+
+	cr_assert_eq(lb_steering_attach(st, 1, "lo", NULL), 0);
+	cr_assert_eq(lb_steering_set_mac(st, 1, mac), 0);
+	wire = wire_open("lo");
+	for (uint32_t step = 0; step < 60; step++) {
+		bool is_extending = test_random_below(&r, 2) == 0;
+		size_t n = 0;
+
+		if (test_random_below(&r, 2) == 0)
+			list = 1 | test_random_below(&r, 1u << N_PORTS);
+		for (uint32_t i = 0; i < N_PORTS; i++)
+			if ((list & 1u << i) != 0)
+				rules[n++] = service("192.0.2.10", (uint16_t)(FIRST_PORT + i));
+		if (is_extending)
+			cr_assert_eq(lb_steering_extend(st, rules, n, NULL), 0);
+		else
+			cr_assert_eq(lb_steering_restrict(st, rules, n, NULL), 0);
+		now = is_extending ? now | list : now & list;
+		check_steered(wire, now);
+	}
+	close(wire);
 }
 
 static int bind_udp(uint16_t port)
