@@ -69,6 +69,7 @@ struct lb_service_image *lb_service_image_fill(struct lb_service_scratch *scratc
 	p->gue_port = svc->gue_port;
 	p->mss_clamp = svc->mss_clamp;
 	p->idle_timeout_ms = svc->idle_timeout_s * 1000;
+	p->server_down_drain_s = svc->server_down_drain_s;
 	p->conns_max = svc->max_connections;
 	p->starts_per_s_max = svc->max_new_connections_per_s;
 	p->is_stateless = svc->tracking == LB_TRACKING_NONE;
@@ -147,6 +148,7 @@ bool lb_service_image_equal(const struct lb_service_image *a, const struct lb_se
 	       p->persist_len == q->persist_len && p->group_id == q->group_id &&
 	       p->nat_source_id == q->nat_source_id && p->gue_port == q->gue_port &&
 	       p->mss_clamp == q->mss_clamp && p->server_down_action == q->server_down_action &&
+	       p->server_down_drain_s == q->server_down_drain_s &&
 	       p->idle_timeout_ms == q->idle_timeout_ms && p->conns_max == q->conns_max &&
 	       p->starts_per_s_max == q->starts_per_s_max &&
 	       p->persist_timeout_ms == q->persist_timeout_ms &&

@@ -73,6 +73,13 @@ uint32_t lb_pipeline_take_back(struct lb_pipeline *pl, struct lb_held_back *out,
  * have been counted as received, and are held no longer. Some may have to wait anew. */
 void lb_pipeline_run_again(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now_ms);
 
+/* After ageing, until it says false: the next frame of our own to send, about a connection whose
+ * server is down (steer/conn_ask.h). `p` is a view of LB_QUESTION_ROOM bytes of headroom and as
+ * many of tailroom; it has data, len and out_port afterwards, and is counted as originated and
+ * tx. */
+#define LB_QUESTION_ROOM 128u
+bool lb_pipeline_take_question(struct lb_pipeline *pl, struct lb_pkt *p);
+
 /* Next hops needed and unresolved since the last call, each once; writes at most `max` ids. */
 uint32_t lb_pipeline_take_unresolved(struct lb_pipeline *pl, uint32_t *ids, uint32_t max);
 

@@ -142,6 +142,15 @@ static void apply_real(struct lb_steer *st, uint32_t id, const struct lb_real *r
 	line->via_gateway = real->via_gateway;
 }
 
+/* Time is that of the last ageing, at most a round of the worker ago. Who is down keeps the time at
+ * which it went. */
+static void apply_target(struct lb_steer *st, uint32_t id, uint32_t bits)
+{
+	if ((bits & LB_TARGET_DOWN) != 0 && !lb_target_is_down(&st->targets, id))
+		st->down_since_s[id] = (uint32_t)(st->age.last_ms / 1000);
+	lb_target_set(&st->targets, id, bits);
+}
+
 static void intern(struct lb_steer *st, const struct lb_nat_addr *addrs, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
@@ -178,7 +187,7 @@ void lb_pipeline_apply(struct lb_pipeline *pl, const struct lb_cmd *cmd)
 		break;
 	case LB_CMD_TARGET:
 		assert(cmd->idx < LB_TARGETS_MAX);
-		lb_target_set(&st->targets, cmd->idx, (uint32_t)cmd->value);
+		apply_target(st, cmd->idx, (uint32_t)cmd->value);
 		break;
 	case LB_CMD_MEMBER:
 		assert(cmd->idx < LB_TARGETS_MAX);

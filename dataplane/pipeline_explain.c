@@ -83,7 +83,8 @@ static const struct lb_conn *find_conn(struct explanation *e, const struct lb_co
 		e->out->conn = LB_EXPLAIN_CONN_GONE;
 	else if (p->proto == IPPROTO_TCP && lb_is_opening(p) && lb_conn_may_reopen(st, conn))
 		e->out->conn = LB_EXPLAIN_CONN_REPLACED;
-	else if (lb_asks_server_down(st, conn) && lb_server_down_way(st, p, conn) == LB_DOWN_ANEW)
+	else if (lb_asks_server_down(st, conn) &&
+		 lb_server_down_way(st, p, conn, e->now_ms) == LB_DOWN_ANEW)
 		e->out->conn = LB_EXPLAIN_CONN_GONE;
 	tell_conn(st, conn, e->now_ms, e->out);
 	if (e->out->conn == LB_EXPLAIN_CONN_LIVE)
@@ -224,7 +225,7 @@ static void choose(struct explanation *e)
 						       : LB_EXPLAIN_OWNER_CONN;
 		e->out->is_gateway = conn->client_next_hop < LB_NEXT_HOP_LEARNED;
 		if (lb_asks_server_down(st, conn) &&
-		    lb_server_down_way(st, p, conn) == LB_DOWN_REFUSED)
+		    lb_server_down_way(st, p, conn, e->now_ms) == LB_DOWN_REFUSED)
 			lb_refuse_server_down(&e->shadow, p, conn, e->now_ms);
 		else
 			lb_plan_delivery(st, p, conn);

@@ -59,6 +59,7 @@ static void lay_out(struct arena *a, const struct lb_pipeline_params *params, st
 	st->member_generation = take(a, LB_TARGETS_MAX * sizeof(*st->member_generation));
 	st->targets.bits = take(a, LB_TARGETS_MAX / 4);
 	st->targets.down = take(a, LB_TARGETS_MAX / 8);
+	st->down_since_s = take(a, LB_TARGETS_MAX * sizeof(*st->down_since_s));
 	st->nat_sources = take(a, LB_NAT_SOURCES_MAX * sizeof(*st->nat_sources));
 	st->nat_cursors = take(a, 2 * LB_NAT_SOURCES_MAX * sizeof(*st->nat_cursors));
 	st->nat_addrs = take(a, (LB_NAT_ADDR_IDS_MAX + 1) * sizeof(*st->nat_addrs));
@@ -140,6 +141,7 @@ int lb_pipeline_init(void *mem, const struct lb_pipeline_params *params, struct 
 	lb_fragment_table_init(parts.fragments, params->seed, params->worker, params->n_workers,
 			       &parts.pl->fragments);
 	lb_token_bucket_init(&parts.pl->replies, LB_REPLIES_PER_S, LB_REPLIES_BURST);
+	lb_token_bucket_init(&parts.pl->steer.asks.bucket, LB_ASKS_PER_S, LB_ASKS_MAX);
 	*out = parts.pl;
 	return 0;
 }

@@ -1,23 +1,19 @@
 /* Packets of connections whose server is down, in services that do not just keep them: what becomes
- * of them is the service's server_down_action. Others never come here. */
+ * of them is the service's server_down_action. Others never come here. And the packets that ask for
+ * such packets. */
+#include "packet/rewrite.h"
+#include "packet/tags.h"
+#include "packet/wire.h"
 #include "pipeline_state.h"
 #include "steer/service_object.h"
 
-static bool is_server_down(const struct lb_steer *st, const struct lb_service *svc,
-			   uint32_t real_id)
-{
-	uint32_t at = lb_service_find_real(svc, st->reals[real_id].machine_id, real_id);
-
-	return at == UINT32_MAX || lb_target_is_down(&st->targets, svc->servers[at].target_id);
-}
-
 enum lb_down_way lb_server_down_way(const struct lb_steer *st, const struct lb_pkt *p,
-				    const struct lb_conn *conn)
+				    const struct lb_conn *conn, uint64_t now_ms)
 {
 	const struct lb_service *svc = st->services[conn->service];
 	bool is_reply = lb_conn_is_reply(conn);
 
-	if (!is_server_down(st, svc, p->real_id))
+	if (!lb_conn_is_server_gone(st, svc, p->real_id, now_ms))
 		return LB_DOWN_PASSES;
 	if (svc->server_down_action == LB_SERVER_DOWN_MOVE)
 		return is_reply ? LB_DOWN_PASSES : LB_DOWN_ANEW;
@@ -26,6 +22,41 @@ enum lb_down_way lb_server_down_way(const struct lb_steer *st, const struct lb_p
 	if (!lb_conn_is_tcp(conn) || (p->tcp_flags & LB_TCP_RST) != 0)
 		return LB_DOWN_PASSES;
 	return p->tcp_flags == LB_TCP_SYN && !is_reply ? LB_DOWN_ANEW : LB_DOWN_REFUSED;
+}
+
+/* False: its receiver cannot be reached now. */
+static bool make_question(const struct lb_steer *st, const struct lb_ask *ask, struct lb_pkt *p)
+{
+	const struct lb_next_hop *nh = &st->hops[ask->next_hop];
+	const struct lb_iface *out = &st->ifaces.of[nh->iface];
+
+	if (nh->resolved == 0)
+		return false;
+	lb_pkt_clear(p);
+	p->l3_off = LB_ETH_BYTES;
+	p->len = LB_ETH_BYTES + lb_tcp_question(p->data + LB_ETH_BYTES, &ask->key, ask->seq);
+	p->tailroom -= p->len;
+	if (!lb_tags_replace(p, out->tags))
+		return false;
+	lb_rewrite_link(p->data, nh->mac, out->mac);
+	p->out_iface = nh->iface;
+	p->out_port = out->port;
+	return true;
+}
+
+bool lb_pipeline_take_question(struct lb_pipeline *pl, struct lb_pkt *p)
+{
+	struct lb_asks *asks = &pl->steer.asks;
+
+	while (asks->n != 0) {
+		if (!make_question(&pl->steer, &asks->of[--asks->n], p))
+			continue;
+		lb_count(&pl->steer, LB_COUNT_originated);
+		lb_count(&pl->steer, LB_COUNT_tx);
+		lb_count(&pl->steer, LB_COUNT_tcp_asked);
+		return true;
+	}
+	return false;
 }
 
 void lb_refuse_server_down(struct lb_pipeline *pl, struct lb_pkt *p, const struct lb_conn *conn,
@@ -41,7 +72,7 @@ bool lb_choose_server_down(struct lb_pipeline *pl, struct lb_pkt *p, struct lb_c
 {
 	struct lb_steer *st = &pl->steer;
 
-	switch (lb_server_down_way(st, p, *conn)) {
+	switch (lb_server_down_way(st, p, *conn, now_ms)) {
 	case LB_DOWN_PASSES:
 		return false;
 	case LB_DOWN_ANEW:

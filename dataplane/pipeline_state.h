@@ -160,7 +160,7 @@ static inline bool lb_asks_server_down(const struct lb_steer *st, const struct l
 
 /* Decides, and writes nothing. */
 enum lb_down_way lb_server_down_way(const struct lb_steer *st, const struct lb_pkt *p,
-				    const struct lb_conn *conn);
+				    const struct lb_conn *conn, uint64_t now_ms);
 void lb_refuse_server_down(struct lb_pipeline *pl, struct lb_pkt *p, const struct lb_conn *conn,
 			   uint64_t now_ms);
 

@@ -201,6 +201,7 @@ static int fill_service(struct lb_draft *d, struct lb_cfg_service *svc, const cJ
 									 "no_server_action");
 	svc->server_down_action =
 		(enum lb_server_down_action)lb_schema_word(schema, item, "server_down_action");
+	svc->server_down_drain_s = (uint32_t)lb_schema_int(schema, item, "server_down_drain_s");
 	svc->advertise = (enum lb_advertise)lb_schema_word(schema, item, "advertise");
 	svc->max_connections = (uint32_t)lb_schema_int(schema, item, "max_connections");
 	svc->max_new_connections_per_s =

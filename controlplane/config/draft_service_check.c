@@ -140,8 +140,14 @@ static void check_server_down(struct lb_draft *d, uint32_t idx)
 	bool is_reset = svc->server_down_action == LB_SERVER_DOWN_RESET;
 	char where[LB_ERROR_WHERE_MAX];
 
-	if (svc->server_down_action == LB_SERVER_DOWN_KEEP)
+	if (svc->server_down_action == LB_SERVER_DOWN_KEEP) {
+		if (svc->server_down_drain_s != 0)
+			lb_error_list_add(
+				d->errors,
+				lb_draft_service_place(idx, "/server_down_drain_s", where),
+				"goes with \"server_down_action\": \"reset\" or \"move\" only");
 		return;
+	}
 	lb_draft_service_place(idx, "/server_down_action", where);
 	if (is_reset != (svc->protocol == IPPROTO_TCP))
 		lb_error_list_add(d->errors, where, "%s goes with \"protocol\": \"%s\" only",

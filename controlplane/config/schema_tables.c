@@ -875,6 +875,13 @@ static const struct lb_schema schema_virtual_service_server_down_action = {
 	.word_default = "keep",
 };
 
+static const struct lb_schema schema_virtual_service_server_down_drain_s = {
+	.type = LB_SCHEMA_INTEGER,
+	.min = 0,
+	.max = 86400,
+	.number_default = 0,
+};
+
 static const char *const words_virtual_service_advertise[] = {
 	"interface",
 	"none",
@@ -912,6 +919,7 @@ static const struct lb_schema_key keys_virtual_service[] = {
 	{"max_new_connections_per_s", &schema_virtual_service_max_new_connections_per_s, false, false},
 	{"no_server_action", &schema_virtual_service_no_server_action, false, false},
 	{"server_down_action", &schema_virtual_service_server_down_action, false, false},
+	{"server_down_drain_s", &schema_virtual_service_server_down_drain_s, false, false},
 	{"advertise", &schema_virtual_service_advertise, false, false},
 };
 
@@ -928,7 +936,7 @@ static const char *const not_both_virtual_service[] = {
 const struct lb_schema lb_schema_virtual_service = {
 	.type = LB_SCHEMA_OBJECT,
 	.keys = keys_virtual_service,
-	.n_keys = 25,
+	.n_keys = 26,
 	.exactly_one = exactly_one_virtual_service,
 	.not_both = not_both_virtual_service,
 };

@@ -146,6 +146,27 @@ bool lb_reply_tcp_reset(struct lb_pkt *p)
 	return true;
 }
 
+uint32_t lb_tcp_question(uint8_t *ip, const struct lb_key *key, uint32_t seq)
+{
+	uint32_t n_header = key->is_v6 ? LB_IPV6_BYTES : LB_IPV4_BYTES;
+	uint8_t *tcp = ip + n_header;
+
+	static_assert(LB_TCP_QUESTION_BYTES_MAX == LB_IPV6_BYTES + LB_TCP_BYTES, "the larger");
+
+	if (key->is_v6)
+		write_ipv6(ip, key->v6.src_be, key->v6.dst_be, IPPROTO_TCP, LB_TCP_BYTES);
+	else
+		write_ipv4(ip, key->v4.src_be, key->v4.dst_be, IPPROTO_TCP, LB_TCP_BYTES);
+	memset(tcp, 0, LB_TCP_BYTES);
+	lb_store_be32(tcp, key->is_v6 ? key->v6.ports_be : key->v4.ports_be);
+	lb_store_u32(tcp + LB_TCP_SEQ_OFF, seq);
+	tcp[12] = LB_TCP_BYTES / 4 << 4;
+	tcp[13] = LB_TCP_ACK;
+	lb_store_be16(tcp + LB_TCP_CHECKSUM_OFF,
+		      lb_checksum_of(l4_sum(ip, key->is_v6, IPPROTO_TCP, LB_TCP_BYTES)));
+	return n_header + LB_TCP_BYTES;
+}
+
 /* A packet that may be the subject of an error: whole, or the first of its fragments. */
 static bool is_first_or_whole(const struct lb_pkt *p)
 {

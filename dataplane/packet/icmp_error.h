@@ -25,6 +25,11 @@ enum lb_icmp_why {
 /* A TCP reset from the packet's destination to its source: sequence rules of RFC 9293. */
 bool lb_reply_tcp_reset(struct lb_pkt *p);
 
+/* Writes at `ip` a TCP segment without data, of ACK alone, that leaves as `key` says; returns its
+ * bytes, LB_TCP_QUESTION_BYTES_MAX at most. */
+#define LB_TCP_QUESTION_BYTES_MAX 60u
+uint32_t lb_tcp_question(uint8_t *ip, const struct lb_key *key, uint32_t seq);
+
 /* An ICMP error about the packet, sent from `src` (the VIP) to the packet's source. */
 bool lb_reply_icmp_error(struct lb_pkt *p, const struct lb_addr *src, enum lb_icmp_why why);
 

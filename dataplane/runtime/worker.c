@@ -344,6 +344,31 @@ static uint32_t take_injected(struct lb_worker *w)
 	return n;
 }
 
+/* Asks those who are to be reset and say nothing, a burst of them at a time. */
+static void send_questions(struct lb_worker *w)
+{
+	uint8_t room[2 * LB_QUESTION_ROOM];
+
+	for (uint32_t n = 0; n < LB_BURST_MAX; n++) {
+		struct lb_pkt p = {.data = room + LB_QUESTION_ROOM,
+				   .headroom = LB_QUESTION_ROOM,
+				   .tailroom = LB_QUESTION_ROOM};
+		struct rte_mbuf *m;
+
+		if (!lb_pipeline_take_question(w->pipeline, &p))
+			break;
+		m = rte_pktmbuf_alloc(w->ports[p.out_port].pool);
+		if (m == NULL) {
+			lb_pipeline_uncount(w->pipeline, LB_COUNT_tx, LB_COUNT_drop_tx_full);
+			continue;
+		}
+		memcpy(rte_pktmbuf_append(m, (uint16_t)p.len), p.data, p.len);
+		send_out(w, p.out_port, m);
+	}
+	transmit(w);
+	free_done(w);
+}
+
 static uint32_t keep_house(struct lb_worker *w)
 {
 	uint32_t work = take_commands(w);
@@ -351,6 +376,7 @@ static uint32_t keep_house(struct lb_worker *w)
 	acknowledge(w);
 	if (w->now_ms != w->aged_ms) {
 		lb_pipeline_age(w->pipeline, w->now_ms);
+		send_questions(w);
 		w->aged_ms = w->now_ms;
 	}
 	ask_for_next_hops(w);

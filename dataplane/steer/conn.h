@@ -21,6 +21,7 @@
 #include "packet/packet.h"
 #include "packet/wire.h"
 #include "steer/awaited.h"
+#include "steer/conn_ask.h"
 #include "steer/conn_fifo.h"
 #include "steer/conn_find.h"
 #include "steer/iface.h"
@@ -137,6 +138,8 @@ struct lb_steer {
 	struct lb_hash_seed newcomer_seed;
 	struct lb_service_limits *limits; /* LB_SERVICES_MAX */
 	struct lb_promise_cell *promises; /* LB_SERVICES_MAX */
+	uint32_t *down_since_s;           /* LB_TARGETS_MAX; of those that are down: since when */
+	struct lb_asks asks;
 };
 
 /* Counters and traffic have one writer and are read by control at any time. */

@@ -117,6 +117,8 @@ static bool age_forward(struct lb_steer *st, struct lb_conn *fwd, bool is_v6, ui
 		lb_conn_close(st, fwd, is_v6, LB_COUNT_conn_released);
 		return true;
 	}
+	if (st->service_lines[fwd->service].server_down_action == LB_SERVER_DOWN_RESET)
+		lb_conn_ask(st, fwd, is_v6, now_ms);
 	if (st->age.n_reroute != 0)
 		reroute(st, fwd, is_v6);
 	lb_next_hop_mark(st->next_hops, fwd->client_next_hop);

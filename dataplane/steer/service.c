@@ -190,6 +190,7 @@ static void copy_head(struct lb_service *svc, const struct lb_service_params *pa
 	svc->gue_port_be = rte_cpu_to_be_16(params->gue_port);
 	svc->mss_clamp = params->mss_clamp;
 	svc->idle_timeout_ms = params->idle_timeout_ms;
+	svc->server_down_drain_s = params->server_down_drain_s;
 	svc->has_limits = params->starts_per_s_max != 0 || params->conns_max != 0;
 	svc->starts_per_s_max = params->starts_per_s_max;
 	svc->conns_max = params->conns_max;

@@ -29,6 +29,7 @@ struct lb_service {
 	bool is_stateless; /* no entry per connection but where settling or health ask for one */
 	uint32_t nat_source_id;
 	uint32_t idle_timeout_ms;
+	uint32_t server_down_drain_s;
 	bool has_limits; /* either of the next two */
 	uint32_t starts_per_s_max;
 	uint32_t conns_max;

@@ -25,6 +25,7 @@ enum event {
 #define LA LB_TCP_LAST_ACK
 #define TW LB_TCP_TIME_WAIT
 #define CL LB_TCP_CLOSE
+#define AS LB_TCP_ASKED
 
 /* Rows that a reader may wonder about:
  * - NO, ACK or FIN: an entry made in mid-stream, by a mode that may do so, is a live connection.
@@ -37,6 +38,7 @@ enum event {
  *   reset (its sequence number was wrong) and the connection lives; if it has only not heard of it,
  *   the other side answers with another reset, and that leads back here. conn_track.c leaves out
  *   what was under way. A FIN does not count, it is under way after a client's reset as a rule.
+ * - AS, anything: the server is back, else its packets would not come so far.
  * - CL, SYN-ACK: the reset came before the server's answer, and was not its own. */
 /* clang-format off */
 static const uint8_t next_state[LB_TCP_STATE_N][2][EVENT_N] = {
@@ -51,6 +53,7 @@ static const uint8_t next_state[LB_TCP_STATE_N][2][EVENT_N] = {
 	[LB_TCP_LAST_ACK] =    {{CL, SS, LA, LA, LA, LA}, {CL, LA, LA, LA, LA, LA}},
 	[LB_TCP_TIME_WAIT] =   {{CL, SS, TW, TW, TW, TW}, {CL, TW, TW, TW, TW, TW}},
 	[LB_TCP_CLOSE] =       {{CL, SS, CL, CL, ES, CL}, {CL, CL, SR, CL, ES, CL}},
+	[LB_TCP_ASKED] =       {{CL, SS, AS, CW, ES, AS}, {CL, AS, AS, FW, ES, AS}},
 };
 /* clang-format on */
 
@@ -59,13 +62,15 @@ const char *const lb_tcp_state_name[LB_TCP_STATE_N] = {
 	[LB_TCP_SYN_RECV] = "syn_recv", [LB_TCP_ESTABLISHED] = "established",
 	[LB_TCP_FIN_WAIT] = "fin_wait", [LB_TCP_CLOSE_WAIT] = "close_wait",
 	[LB_TCP_LAST_ACK] = "last_ack", [LB_TCP_TIME_WAIT] = "time_wait",
-	[LB_TCP_CLOSE] = "close",
+	[LB_TCP_CLOSE] = "close",       [LB_TCP_ASKED] = "asked",
 };
 
 static const uint32_t timeout_ms[LB_TCP_STATE_N] = {
-	[LB_TCP_NONE] = 2000,        [LB_TCP_SYN_SENT] = 120000,  [LB_TCP_SYN_RECV] = 60000,
-	[LB_TCP_FIN_WAIT] = 120000,  [LB_TCP_CLOSE_WAIT] = 60000, [LB_TCP_LAST_ACK] = 30000,
+	[LB_TCP_NONE] = 2000,        [LB_TCP_SYN_SENT] = 120000,
+	[LB_TCP_SYN_RECV] = 60000,   [LB_TCP_FIN_WAIT] = 120000,
+	[LB_TCP_CLOSE_WAIT] = 60000, [LB_TCP_LAST_ACK] = 30000,
 	[LB_TCP_TIME_WAIT] = 120000, [LB_TCP_CLOSE] = 10000,
+	[LB_TCP_ASKED] = 14000, /* four sweeps begin in it */
 };
 
 static enum event event_of(uint8_t flags)

@@ -27,6 +27,7 @@ enum lb_tcp_state {
 	LB_TCP_LAST_ACK,   /* both FINs seen, the client's first */
 	LB_TCP_TIME_WAIT,  /* both FINs seen, the server's first */
 	LB_TCP_CLOSE,      /* RST seen */
+	LB_TCP_ASKED,      /* its server is down: the sides are asked, to be reset (conn_ask.h) */
 	LB_TCP_STATE_N,
 };
 

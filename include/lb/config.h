@@ -142,6 +142,7 @@ struct lb_cfg_service {
 	uint32_t table; /* index, LB_CFG_NONE: no server has a weight; maglev and source_hash */
 	enum lb_no_server_action no_server_action;
 	enum lb_server_down_action server_down_action;
+	uint32_t server_down_drain_s;
 	enum lb_advertise advertise;
 	uint32_t idle_timeout_s;
 	uint32_t max_connections;	    /* 0: no limit */

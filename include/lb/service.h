@@ -104,6 +104,7 @@ struct lb_service_params {
 	uint16_t gue_port;	  /* gue only; host order */
 	uint16_t mss_clamp;	  /* 0: none; LB_MSS_CLAMP_AUTO: by the MTUs */
 	uint32_t idle_timeout_ms; /* established TCP, or UDP */
+	uint32_t server_down_drain_s; /* before server_down_action begins */
 	uint32_t starts_per_s_max; /* new connections a second, all workers together; 0: no limit */
 	uint32_t conns_max;	   /* connections, all workers together; 0: no limit */
 	uint32_t persist_timeout_ms;

@@ -163,6 +163,7 @@ void world_service(struct world *w, const struct world_service *s)
 		.scheduler = (uint8_t)s->scheduler,
 		.no_server_action = (uint8_t)s->no_server_action,
 		.server_down_action = (uint8_t)s->server_down_action,
+		.server_down_drain_s = s->server_down_drain_s,
 		.persist_len = is_v6 ? 128 : 32,
 		.group_id = s->group_id,
 		.gue_port = 9886,
@@ -371,6 +372,29 @@ enum lb_verdict world_send(struct world *w, struct frame *f)
 	return (enum lb_verdict)w->last.verdict;
 }
 
+/* Sound frames; the last ones stay, by the VIP or not as source: to the client or to the server. */
+static void take_questions(struct world *w)
+{
+	for (;;) {
+		struct lb_pkt p;
+		struct frame f;
+
+		frame_eth(&f);
+		p = (struct lb_pkt){.data = f.room + FRAME_HEADROOM,
+				    .headroom = LB_QUESTION_ROOM,
+				    .tailroom = LB_QUESTION_ROOM};
+		if (!lb_pipeline_take_question(w->pl, &p))
+			return;
+		f.len = p.len;
+		f.l3_off = p.l3_off;
+		f.is_v6 = p.data[p.l3_off] >> 4 == 6;
+		f.l4_off = p.l3_off + (f.is_v6 ? 40u : 20u);
+		if (frame_verify(p.data, p.len) != NULL)
+			give_up("world: a question is malformed: %s", frame_verify(p.data, p.len));
+		w->asked[world_server_of(&f) == WORLD_REALS ? 0 : 1] = f;
+	}
+}
+
 void world_pass_time(struct world *w, uint64_t ms, uint64_t step_ms)
 {
 	while (ms != 0) {
@@ -379,6 +403,7 @@ void world_pass_time(struct world *w, uint64_t ms, uint64_t step_ms)
 		ms -= step;
 		w->now_ms += step;
 		lb_pipeline_age(w->pl, w->now_ms);
+		take_questions(w);
 		if (world_settle(w, NULL, 0) != 0)
 			give_up("world: a fragment was sent because time passed");
 	}

@@ -59,6 +59,7 @@ struct world {
 	struct lb_burst burst;
 	struct lb_pkt last; /* the last packet's view, after the run */
 	struct world_held *held[LB_HELD_MAX]; /* fragments that wait, by slot */
+	struct frame asked[2]; /* the last questions to silent sides, the client's first */
 };
 
 void world_open(struct world *w, const struct world_options *options);
@@ -78,6 +79,7 @@ struct world_service {
 	enum lb_scheduler scheduler;
 	enum lb_no_server_action no_server_action;
 	enum lb_server_down_action server_down_action;
+	uint32_t server_down_drain_s;
 	uint16_t group_id;
 	uint32_t idle_timeout_ms;    /* 0: 900 s */
 	uint32_t persist_timeout_ms; /* 0: 3600 s */

@@ -146,6 +146,7 @@ Test(config, keys_that_are_absent_have_the_defaults_of_the_contract)
 	cr_expect_eq(svc->scheduler, LB_SCHED_ROUND_ROBIN);
 	cr_expect_eq(svc->no_server_action, LB_NO_SERVER_DROP);
 	cr_expect_eq(svc->server_down_action, LB_SERVER_DOWN_KEEP);
+	cr_expect_eq(svc->server_down_drain_s, 0);
 	cr_expect_eq(svc->advertise, LB_ADVERTISE_INTERFACE);
 	cr_expect_eq(svc->idle_timeout_s, 7440);
 	cr_expect_eq(svc->nat_source, LB_CFG_NONE);
@@ -216,6 +217,7 @@ Test(config, everything_in_the_full_example_arrives)
 	cr_expect_eq(outlook->scheduler, LB_SCHED_WEIGHTED_ROUND_ROBIN);
 	cr_expect_eq(outlook->no_server_action, LB_NO_SERVER_REJECT);
 	cr_expect_eq(outlook->server_down_action, LB_SERVER_DOWN_RESET);
+	cr_expect_eq(outlook->server_down_drain_s, 30);
 	cr_expect_eq(outlook->advertise, LB_ADVERTISE_NONE);
 	cr_expect_eq(ntp->protocol, IPPROTO_UDP);
 	cr_expect_eq(ntp->forwarding, LB_FORWARD_NAT);

@@ -132,6 +132,195 @@ Test(server_down, reset_tells_the_client_where_replies_do_not_pass)
 	}
 }
 
+static const enum lb_forwarding ALL_MODES[] = {LB_FORWARD_FULLNAT, LB_FORWARD_NAT, LB_FORWARD_DSR,
+					       LB_FORWARD_IPIP, LB_FORWARD_GUE};
+
+/* Both are asked from where they know the connection, by a number that fits nowhere; what they say
+ * then is answered by a reset. */
+Test(server_down, reset_asks_those_who_are_silent)
+{
+	for (uint32_t i = 0; i < 10; i++) {
+		const struct family *family = &FAMILIES[i & 1];
+		struct world_service svc = service_of(family, IPPROTO_TCP, LB_SERVER_DOWN_RESET);
+		bool is_one_way = lb_forwarding_is_one_way(ALL_MODES[i / 2]);
+		uint32_t n_sides = is_one_way ? 1 : 2, server;
+		struct frame sent, f;
+		struct world w;
+
+		svc.forwarding = ALL_MODES[i / 2];
+		world_open(&w, NULL);
+		world_service(&w, &svc);
+		server = connect_client(&w, family, &sent);
+		world_pass_time(&w, 20000, 500);
+		cr_expect_eq(world_count(&w, LB_COUNT_tcp_asked), 0);
+		world_server_state(&w, server, LB_TARGET_DOWN);
+		world_pass_time(&w, 4000, 500);
+		cr_assert_eq(world_count(&w, LB_COUNT_tcp_asked), n_sides);
+		cr_expect_eq(world_count(&w, LB_COUNT_originated), n_sides);
+		cr_expect_str_eq(world_fields(&w.asked[0]).src, family->vip);
+		cr_expect_str_eq(world_fields(&w.asked[0]).dst, family->client);
+		cr_expect_eq(world_fields(&w.asked[0]).dport, 40000);
+		cr_expect_eq(world_fields(&w.asked[0]).flags, ACK);
+		world_tcp_answer(&f, &w.asked[0], ACK);
+		world_send(&w, &f);
+		expect_reset(&w, &f, family->client, "the client");
+		if (!is_one_way) {
+			cr_expect_str_eq(world_fields(&w.asked[1]).src, world_fields(&sent).src);
+			cr_expect_str_eq(world_fields(&w.asked[1]).dst, world_fields(&sent).dst);
+			cr_expect_eq(world_fields(&w.asked[1]).sport, world_fields(&sent).sport);
+			cr_expect_eq(world_fields(&w.asked[1]).flags, ACK);
+			world_tcp_answer(&f, &w.asked[1], ACK);
+			world_send(&w, &f);
+			expect_reset(&w, &f, world_fields(&sent).dst, "the server");
+		}
+		world_pass_time(&w, 20000, 500);
+		cr_expect_eq(world_count(&w, LB_COUNT_tcp_asked), n_sides, "asked once");
+		cr_expect_eq(lb_pipeline_conns(w.pl), 0);
+		world_close(&w);
+	}
+}
+
+Test(server_down, who_does_not_answer_is_asked_some_times_and_forgotten)
+{
+	for (uint32_t i = 0; i < 10; i++) {
+		const struct family *family = &FAMILIES[i & 1];
+		struct world_service svc = service_of(family, IPPROTO_TCP, LB_SERVER_DOWN_RESET);
+		uint32_t n_sides = lb_forwarding_is_one_way(ALL_MODES[i / 2]) ? 1 : 2;
+		struct frame sent;
+		struct world w;
+
+		svc.forwarding = ALL_MODES[i / 2];
+		world_open(&w, NULL);
+		world_service(&w, &svc);
+		world_server_state(&w, connect_client(&w, family, &sent), LB_TARGET_DOWN);
+		world_pass_time(&w, 60000, 500);
+		cr_expect_geq(world_count(&w, LB_COUNT_tcp_asked), 3 * n_sides);
+		cr_expect_leq(world_count(&w, LB_COUNT_tcp_asked), 5 * n_sides);
+		cr_expect_eq(lb_pipeline_conns(w.pl), 0);
+		cr_expect_eq(world_count(&w, LB_COUNT_conn_closed), 1);
+		world_close(&w);
+	}
+}
+
+Test(server_down, whoever_was_asked_goes_on_when_the_server_is_back)
+{
+	for (uint32_t i = 0; i < 4; i++) {
+		const struct family *family = &FAMILIES[i & 1];
+		struct world_service svc = service_of(family, IPPROTO_TCP, LB_SERVER_DOWN_RESET);
+		struct frame sent, f;
+		struct world w;
+		uint32_t server;
+
+		world_open(&w, NULL);
+		world_service(&w, &svc);
+		server = connect_client(&w, family, &sent);
+		world_pass_time(&w, 20000, 500);
+		world_server_state(&w, server, LB_TARGET_DOWN);
+		world_pass_time(&w, 4000, 500);
+		cr_assert_eq(world_count(&w, LB_COUNT_tcp_asked), 2);
+		world_server_state(&w, server, UP);
+		if (i < 2)
+			client_says(&w, family, ACK, &f);
+		else
+			world_tcp_answer(&f, &sent, ACK), world_send(&w, &f);
+		expect_forwarded(&w, "it is back");
+		world_pass_time(&w, 120000, 1000);
+		cr_expect_eq(lb_pipeline_conns(w.pl), 1);
+		cr_expect_eq(world_count(&w, LB_COUNT_tcp_asked), 2);
+		world_close(&w);
+	}
+}
+
+/* A worker asks no faster than it could answer the answers, and all in the end. */
+Test(server_down, many_are_asked_one_after_the_other)
+{
+	struct world_service svc = service_of(&FAMILIES[0], IPPROTO_TCP, LB_SERVER_DOWN_RESET);
+	struct frame f, r;
+	struct world w;
+	uint64_t n;
+
+	world_open(&w, &(struct world_options){.n_connections = 4000});
+	svc.n_servers = 1;
+	world_service(&w, &svc);
+	for (uint32_t i = 0; i < 1000; i++) {
+		world_tcp(&f, "198.51.100.7", (uint16_t)(2000 + i), WORLD_VIP, 80, SYN);
+		cr_assert_eq(world_send(&w, &f), LB_VERDICT_TX);
+		world_tcp_answer(&r, &f, SYN_ACK);
+		world_send(&w, &r);
+		world_tcp(&f, "198.51.100.7", (uint16_t)(2000 + i), WORLD_VIP, 80, ACK);
+		cr_assert_eq(world_send(&w, &f), LB_VERDICT_TX);
+	}
+	world_pass_time(&w, 100, 100);
+	world_server_state(&w, 0, LB_TARGET_DOWN);
+	for (uint32_t s = 1; s <= 100 && lb_pipeline_conns(w.pl) != 0; s++) {
+		world_pass_time(&w, 1000, 10);
+		n = world_count(&w, LB_COUNT_tcp_asked);
+		cr_assert_leq(n, 64 + s * 400);
+	}
+	cr_expect_geq(n, 2000);
+	cr_expect_eq(lb_pipeline_conns(w.pl), 0);
+	world_close(&w);
+}
+
+Test(server_down, nothing_happens_before_the_drain_time_is_over)
+{
+	for (uint32_t i = 0; i < 10; i++) {
+		const struct family *family = &FAMILIES[i & 1];
+		struct world_service svc = service_of(family, IPPROTO_TCP, LB_SERVER_DOWN_RESET);
+		struct frame sent, f;
+		struct world w;
+		uint32_t server;
+
+		svc.forwarding = ALL_MODES[i / 2];
+		svc.server_down_drain_s = 60;
+		world_open(&w, NULL);
+		world_service(&w, &svc);
+		server = connect_client(&w, family, &sent);
+		world_pass_time(&w, 1000, 500);
+		for (uint32_t turn = 0; turn < 2; turn++) {
+			world_server_state(&w, server, LB_TARGET_DOWN);
+			world_pass_time(&w, 30000, 500);
+			world_server_state(&w, server, LB_TARGET_DOWN);
+			world_pass_time(&w, 30000, 500);
+			client_says(&w, family, ACK, &f);
+			expect_forwarded(&w, "60 s are not over");
+			cr_expect_eq(world_count(&w, LB_COUNT_tcp_asked), 0);
+			if (turn == 0) /* and it begins anew */
+				world_server_state(&w, server, UP);
+		}
+		world_pass_time(&w, 2000, 500);
+		client_says(&w, family, ACK, &f);
+		expect_reset(&w, &f, family->client, "60 s are over");
+		world_close(&w);
+	}
+}
+
+Test(server_down, datagrams_move_after_the_drain_time)
+{
+	struct world_service svc = service_of(&FAMILIES[0], IPPROTO_UDP, LB_SERVER_DOWN_MOVE);
+	struct frame f;
+	struct world w;
+	uint32_t server;
+
+	svc.server_down_drain_s = 20;
+	world_open(&w, NULL);
+	world_service(&w, &svc);
+	world_pass_time(&w, 1000, 500);
+	for (uint32_t s = 0; s < 30; s++) {
+		world_udp(&f, FAMILIES[0].client, 40000, WORLD_VIP, 80);
+		cr_assert_eq(world_send(&w, &f), LB_VERDICT_TX);
+		if (s == 0) {
+			server = w.last.real_id;
+			world_server_state(&w, server % WORLD_REALS, LB_TARGET_DOWN);
+		}
+		cr_expect_eq(w.last.real_id == server, s <= 20, "after %u s", s);
+		world_pass_time(&w, 1000, 500);
+	}
+	cr_expect_eq(world_count(&w, LB_COUNT_conn_server_changed), 1);
+	cr_expect_eq(world_count(&w, LB_COUNT_tcp_asked), 0);
+	world_close(&w);
+}
+
 Test(server_down, who_is_refused_does_not_keep_the_connection)
 {
 	for (uint32_t i = 0; i < 2; i++) {
@@ -166,12 +355,14 @@ Test(server_down, the_other_side_is_told_however_long_all_had_been_silent)
 		char server_addr[LB_ADDR_TEXT_MAX];
 		struct frame sent, f;
 		struct world w;
+		uint32_t server;
 
 		world_open(&w, NULL);
 		world_service(&w, &svc);
-		world_server_state(&w, connect_client(&w, &FAMILIES[i], &sent), LB_TARGET_DOWN);
+		server = connect_client(&w, &FAMILIES[i], &sent);
 		snprintf(server_addr, sizeof(server_addr), "%s", world_fields(&sent).dst);
 		world_pass_time(&w, 600000, 1000);
+		world_server_state(&w, server, LB_TARGET_DOWN);
 		client_says(&w, &FAMILIES[i], ACK, &f);
 		expect_reset(&w, &f, FAMILIES[i].client, "the client");
 		world_pass_time(&w, 8000, 500);

@@ -177,9 +177,11 @@ Test(reconcile_changes, what_a_service_does_when_servers_go_reaches_the_workers)
 	take_config(&g, cfg);
 	cr_assert_eq(g.n_of[LB_CMD_SERVICE], 0);
 	cfg->services[3].server_down_action = LB_SERVER_DOWN_RESET;
+	cfg->services[3].server_down_drain_s = 7;
 	take_config(&g, cfg);
 	cr_assert_eq(g.n_of[LB_CMD_SERVICE], 1);
 	cr_expect_eq(g.w->services[3]->server_down_action, LB_SERVER_DOWN_RESET);
+	cr_expect_eq(g.w->services[3]->server_down_drain_s, 7);
 	fini_rig(&g);
 	lb_config_free(cfg);
 }

@@ -38,6 +38,11 @@ static const struct row {
 	{LB_TCP_CLOSE, false, ACK, LB_TCP_ESTABLISHED},
 	{LB_TCP_CLOSE, true, SYN_ACK, LB_TCP_SYN_RECV},
 	{LB_TCP_CLOSE, true, ACK, LB_TCP_ESTABLISHED},
+	{LB_TCP_ASKED, false, FIN, LB_TCP_CLOSE_WAIT},
+	{LB_TCP_ASKED, false, SYN, LB_TCP_SYN_SENT},
+	{LB_TCP_ASKED, false, ACK, LB_TCP_ESTABLISHED},
+	{LB_TCP_ASKED, true, FIN, LB_TCP_FIN_WAIT},
+	{LB_TCP_ASKED, true, ACK, LB_TCP_ESTABLISHED},
 };
 
 static enum lb_tcp_side side_of(bool is_reply)
@@ -159,6 +164,7 @@ Test(tcp_track, each_state_idles_for_its_own_time)
 		[LB_TCP_NONE] = 2,           [LB_TCP_SYN_SENT] = 120,  [LB_TCP_SYN_RECV] = 60,
 		[LB_TCP_ESTABLISHED] = 7440, [LB_TCP_FIN_WAIT] = 120,  [LB_TCP_CLOSE_WAIT] = 60,
 		[LB_TCP_LAST_ACK] = 30,      [LB_TCP_TIME_WAIT] = 120, [LB_TCP_CLOSE] = 10,
+		[LB_TCP_ASKED] = 14,
 	};
 
 	for (int state = 0; state < LB_TCP_STATE_N; state++) {
