@@ -20,6 +20,7 @@ share/bash-completion/completions/ballastctl
 share/doc/ballast/README.md
 share/doc/ballast/configuration.md
 share/doc/ballast/counters.md
+share/doc/ballast/deploy.md
 share/doc/ballast/examples/bare-metal.json
 share/doc/ballast/examples/exchange-2010-dynamic.json
 share/doc/ballast/examples/exchange-2010.json
@@ -33,8 +34,10 @@ share/doc/ballast/examples/udp.json
 share/doc/ballast/examples/vdev.json
 share/doc/ballast/examples/vlan.json
 share/doc/ballast/examples/vrrp.json
+share/doc/ballast/frames.md
 share/doc/ballast/packet-walk.md
 share/doc/ballast/performance.md
+share/doc/ballast/ports.md
 share/doc/ballast/promises.md
 share/doc/ballast/scaling.md
 share/fish/vendor_completions.d/ballastctl.fish

@@ -2,7 +2,10 @@
 import contextlib
 import json
 import os
+import re
+import shlex
 import socket
+import subprocess
 import sys
 
 sys.dont_write_bytecode = True
@@ -98,6 +101,29 @@ def be_patient(config):
     for monitor in config.get('health_monitors', []):
         monitor.update({key: MONITOR[key] for key in ('interval_ms', 'timeout_ms')})
     return config
+
+
+def run_live(checks, ballast, document, section, places=()):
+    """Every line of the `sh live` blocks in a section of a document succeeds on Ballast's host, with
+    this build's programs. `places`: (what the document says, where it is here)."""
+    with open(f'{lab_module.ROOT}/docs/{document}') as text:
+        found = re.search(rf'^#+ {re.escape(section)}\n(.*?)(?=^#+ |\Z)', text.read(), re.M | re.S)
+    lines = [line for block in re.findall(r'^```sh live\n(.*?)^```$', found[1], re.M | re.S)
+             for line in block.splitlines()]
+    checks.check(f'{document}, "{section}" has commands', len(lines) > 0)
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        for said, here in (*places, ('/run/ballast/api.sock', ballast.socket),
+                           ('/etc/ballast/ballast.json', ballast.config_file)):
+            words = [word.replace(said, here) for word in words]
+        if words[0] in ('ballastctl', 'ballastd'):
+            words[0] = f'{BUILD}/apps/{words[0]}'
+        if words[0].endswith('ballastctl'):
+            words[1:1] = ['--socket', ballast.socket]
+        done = subprocess.run(ballast.host.command(*words), capture_output=True, text=True,
+                              check=False, timeout=60)
+        checks.check(f'$ {line}', done.returncode == 0, '' if done.returncode == 0 else
+                     f'{done.returncode}: {(done.stdout + done.stderr)[-300:]}')
 
 
 def service(name, address, protocol, port, pool, **more):

@@ -147,6 +147,19 @@ def check_served(inst, checks):
     checks.equal('and the other farm', inst.far.get(MAIL_VIP, 25, timeout_s=30), 'mail1')
 
 
+def check_documents(inst, birds, checks):
+    """The commands that the documents tell an operator."""
+    places = [('/etc/bird/bird.conf', birds[0].conf)]
+    # The documents speak of the host's own BIRD.
+    os.makedirs('/run/bird')
+    os.symlink(birds[0].socket, '/run/bird/bird.ctl')
+    for section in ('2. Install and configure', '3. Is it well?', '4. Upgrade, and go back'):
+        suite.run_live(checks, inst.ballast, 'deploy.md', section, places)
+    check_learned(inst, birds, checks)
+    suite.run_live(checks, inst.ballast, 'ports.md', 'BGP', places)
+    checks.holds('and served again', lambda: inst.serves(VIP[4], 80) and inst.serves(VIP[6], 80))
+
+
 def forwarded(host):
     """Datagrams of IPv4 that this router has passed on."""
     names, values = (line.split() for line in host.run(
@@ -200,6 +213,7 @@ def run(lab, checks):
     check_learned(inst, birds, checks)
     check_announced(inst, checks)
     check_served(inst, checks)
+    check_documents(inst, birds, checks)
     check_change(inst, birds, checks)
     check_withdrawn(inst, checks)
     check_killed(inst, birds, checks)

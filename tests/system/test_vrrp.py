@@ -91,6 +91,8 @@ def run(lab, checks):
     nodes = [Node(lab, 'tfirst', 2, 200), Node(lab, 'tsecond', 3, 100)]
     first, second = nodes
     check_master(first, second, client, checks, 'at first')
+    suite.run_live(checks, first.ballast, 'ports.md', 'VRRP', [
+        ('/etc/keepalived/keepalived.conf', f'{first.folder}/conf')])
     first.ballast.kill()
     check_master(second, first, client, checks, 'after kill -9 of the first')
     first.start()
