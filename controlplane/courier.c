@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#define TICK_QUICK_US 200 /* the first QUICK_TICKS after a publication */
+#define QUICK_TICKS 10u
 #define TICK_PENDING_US 1000
 #define TICK_IDLE_US 50000
 #define EVENTS_MAX 64u
@@ -24,6 +26,7 @@ struct lb_courier {
 	bool has_backlog; /* the list was refused for lack of memory */
 	uint64_t backlog_since_us;
 	bool is_busy; /* the last tick had work */
+	uint32_t n_quick; /* ticks that come quickly while something is pending */
 	uint64_t published;
 	uint64_t acked;
 	TAILQ_HEAD(, lb_ack_waiter) waiters; /* by generation */
@@ -44,7 +47,8 @@ static void arm(struct lb_courier *p)
 {
 	bool is_pending = p->has_backlog || p->is_busy || p->acked < p->published ||
 			  !TAILQ_EMPTY(&p->waiters);
-	const struct timeval tv = {.tv_usec = is_pending ? TICK_PENDING_US : TICK_IDLE_US};
+	suseconds_t pending_us = p->n_quick > 0 ? TICK_QUICK_US : TICK_PENDING_US;
+	const struct timeval tv = {.tv_usec = is_pending ? pending_us : TICK_IDLE_US};
 
 	evtimer_add(p->tick, &tv);
 }
@@ -105,6 +109,7 @@ static void publish(struct lb_courier *p, uint64_t since_us)
 	p->has_backlog = false;
 	p->backlog_since_us = 0;
 	p->published = generation;
+	p->n_quick = QUICK_TICKS;
 	if (since_us != 0 && p->n_timed < LB_COURIER_TIMED_MAX)
 		p->timed[p->n_timed++] = (struct timed){generation, since_us};
 	lb_cmd_list_reset(&p->list);
@@ -133,6 +138,7 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 		p->is_busy = p->events.on_tick(p->events.ctx);
 	}
 	end_waiters(p, lb_now_us());
+	p->n_quick -= p->n_quick > 0;
 	arm(p);
 }
 

@@ -69,9 +69,9 @@ void lb_dataplane_stop(struct lb_dataplane *dp);
 int lb_dataplane_publish(struct lb_dataplane *dp, const struct lb_cmd *cmds, size_t n,
 			 uint64_t generation);
 
-/* Moves queued commands on and collects events; call it from a timer (1 ms while something is
- * pending, 50 ms otherwise). Writes at most `max` resolve events, returns how many: each next hop
- * once however many workers asked, `worker` is UINT32_MAX; the rest waits for the next call. */
+/* Moves queued commands on and collects events; call it from a timer (0.2 to 1 ms while something
+ * is pending, 50 ms otherwise). Writes at most `max` resolve events, returns how many: each next
+ * hop once however many workers asked, `worker` is UINT32_MAX; the rest waits for the next call. */
 size_t lb_dataplane_poll(struct lb_dataplane *dp, struct lb_event *events, size_t max);
 
 /* Puts a copy of the query to every worker, behind what was published before. -EAGAIN:
