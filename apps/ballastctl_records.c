@@ -72,7 +72,7 @@ int lb_ctl_clear_persistence(const struct lb_ctl_view *view)
 	if (rc == LB_CTL_OK && view->options->is_json)
 		rc = lb_ctl_show_tree(view, answer.json, NULL);
 	else if (rc == LB_CTL_OK)
-		fprintf(view->out, "%llu persistence records removed; connections stay\n",
+		fprintf(view->out, "persistence records removed: %llu; connections stay\n",
 			(unsigned long long)lb_ctl_json_u64(answer.json, "cleared"));
 	lb_ctl_answer_free(&answer);
 	return rc;

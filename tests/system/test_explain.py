@@ -179,7 +179,7 @@ def check_program(talk, checks):
     checks.equal('ballastctl show persistence has one line for the client',
                  [line.split()[:2] for line in out.splitlines()[1:]], [[talk.address, 'all']])
     out = talk.ballast.host.run(*program, 'clear', 'persistence', '--source', talk.address)
-    checks.equal('ballastctl clear persistence', out.split()[0], '1')
+    checks.equal('ballastctl clear persistence', out.split(';')[0].split()[-1], '1')
 
 
 def run(lab, checks):
