@@ -273,37 +273,50 @@ static bool rewrite_other(struct lb_pkt *p)
 	return true;
 }
 
-/* The tunnel that this packet takes, if it takes one. */
-static inline struct lb_encap tunnel_of(const struct lb_steer *st, const struct lb_pkt *p,
-					uint8_t iface)
+/* What goes on in front of a packet of a server that has an IPv6 address; false: no room. */
+static __rte_noinline bool push_tunnel6(const struct lb_steer *st, struct lb_pkt *p,
+					const struct lb_addr *src)
 {
-	rte_be32_t addr4_be = st->real_lines[p->real_id].addr4_be;
-
-	return (struct lb_encap){
-		.src = st->ifaces.of[iface].tunnel_source[addr4_be != 0 ? 0 : 1],
-		.dst = addr4_be != 0 ? lb_addr_from_v4(addr4_be) : st->reals[p->real_id].addr,
+	const struct lb_encap tunnel = {
+		.src = *src,
+		.dst = st->reals[p->real_id].addr,
 		.flow_hash = p->hash,
 		.dport_be = st->service_lines[p->service].gue_port_be,
 		.is_gue = p->forwarding == LB_FORWARD_GUE,
 	};
+
+	return lb_encap_push(p, &tunnel);
+}
+
+/* The same for any server. */
+static inline bool push_headers(const struct lb_steer *st, struct lb_pkt *p,
+				const struct lb_addr *src, rte_be32_t dst4_be)
+{
+	if (unlikely(dst4_be == 0))
+		return push_tunnel6(st, p, src);
+	if (p->forwarding == LB_FORWARD_IPIP)
+		return lb_encap_push_ipip4(p, lb_addr_v4(src), dst4_be);
+	return lb_encap_push_gue4(p, lb_addr_v4(src), dst4_be, p->hash,
+				  st->service_lines[p->service].gue_port_be);
 }
 
 /* What goes on in front of the packet; false: it has ended. */
-static bool push_tunnel(struct lb_pipeline *pl, struct lb_pkt *p, uint8_t out_iface, uint32_t mtu,
-			uint64_t now_ms)
+static inline bool push_tunnel(struct lb_pipeline *pl, struct lb_pkt *p, const struct lb_iface *out,
+			       uint64_t now_ms)
 {
-	struct lb_encap tunnel = tunnel_of(&pl->steer, p, out_iface);
-	uint32_t n_more = lb_encap_bytes(&tunnel);
+	rte_be32_t dst4_be = pl->steer.real_lines[p->real_id].addr4_be;
+	const struct lb_addr *src = &out->tunnel_source[dst4_be != 0 ? 0 : 1];
+	uint32_t n_more = lb_encap_bytes(dst4_be != 0, p->forwarding == LB_FORWARD_GUE);
 
-	if (mtu != 0 && p->ip_len + n_more > mtu) {
-		lb_refuse_too_big(pl, p, mtu - n_more, now_ms);
+	if (unlikely(out->mtu != 0 && p->ip_len + n_more > out->mtu)) {
+		lb_refuse_too_big(pl, p, out->mtu - n_more, now_ms);
 		return false;
 	}
-	if (lb_addr_is_zero(&tunnel.src)) {
+	if (unlikely(lb_addr_is_zero(src))) {
 		lb_pkt_drop(p, LB_COUNT_drop_no_tunnel_source);
 		return false;
 	}
-	if (!lb_encap_push(p, &tunnel)) {
+	if (unlikely(!push_headers(&pl->steer, p, src, dst4_be))) {
 		lb_pkt_drop(p, LB_COUNT_drop_too_large);
 		return false;
 	}
@@ -312,14 +325,12 @@ static bool push_tunnel(struct lb_pipeline *pl, struct lb_pkt *p, uint8_t out_if
 
 /* What changes in the packet itself; false: it has ended. */
 static __rte_always_inline bool write_out(struct lb_pipeline *pl, struct lb_pkt *p,
-					  uint8_t out_iface, uint64_t now_ms)
+					  const struct lb_iface *out, uint64_t now_ms)
 {
-	uint32_t mtu = pl->steer.ifaces.of[out_iface].mtu;
-
 	if (lb_forwarding_is_tunnel(p->forwarding))
-		return push_tunnel(pl, p, out_iface, mtu, now_ms);
-	if (unlikely(mtu != 0 && p->ip_len > mtu)) {
-		lb_refuse_too_big(pl, p, mtu, now_ms);
+		return push_tunnel(pl, p, out, now_ms);
+	if (unlikely(out->mtu != 0 && p->ip_len > out->mtu)) {
+		lb_refuse_too_big(pl, p, out->mtu, now_ms);
 		return false;
 	}
 	if (lb_forwarding_is_one_way(p->forwarding))
@@ -347,7 +358,7 @@ static __rte_always_inline void deliver(struct lb_pipeline *pl, struct lb_pkt *p
 		lb_pkt_drop(p, LB_COUNT_drop_next_hop_unresolved);
 		return;
 	}
-	if (unlikely(!write_out(pl, p, iface, now_ms)))
+	if (unlikely(!write_out(pl, p, out, now_ms)))
 		return;
 	if (unlikely(out->tags != p->tags) && !lb_tags_replace(p, out->tags)) {
 		lb_pkt_drop(p, LB_COUNT_drop_too_large);

@@ -10,12 +10,9 @@ static uint32_t mtu_between(const struct lb_steer *st, const struct lb_pkt *p)
 {
 	uint32_t in = st->ifaces.of[p->iface].mtu, out = st->ifaces.of[p->out_iface].mtu;
 
-	if (out != 0 && lb_forwarding_is_tunnel(p->forwarding)) {
-		struct lb_encap tunnel = {.dst = st->reals[p->real_id].addr,
-					  .is_gue = p->forwarding == LB_FORWARD_GUE};
-
-		out -= lb_encap_bytes(&tunnel);
-	}
+	if (out != 0 && lb_forwarding_is_tunnel(p->forwarding))
+		out -= lb_encap_bytes(lb_addr_is_v4(&st->reals[p->real_id].addr),
+				      p->forwarding == LB_FORWARD_GUE);
 	return in == 0 || (out != 0 && out < in) ? out : in;
 }
 

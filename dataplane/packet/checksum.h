@@ -72,12 +72,12 @@ static inline rte_be16_t lb_checksum_of(uint64_t sum)
 /* What the sum of the covered words changes by when one of them is replaced. */
 static inline uint64_t lb_checksum_diff16(rte_be16_t before, rte_be16_t after)
 {
-	return (uint64_t)(uint16_t)~before + after;
+	return UINT16_MAX + (uint64_t)after - before;
 }
 
 static inline uint64_t lb_checksum_diff32(rte_be32_t before, rte_be32_t after)
 {
-	return (uint64_t)(uint32_t)~before + after;
+	return UINT32_MAX + (uint64_t)after - before;
 }
 
 /* A TTL that becomes one less, in the word that it shares with the protocol. */
@@ -89,7 +89,7 @@ static inline uint64_t lb_checksum_diff_ttl(void)
 /* The checksum field after changes that add up to `diff`. */
 static inline rte_be16_t lb_checksum_update(rte_be16_t checksum, uint64_t diff)
 {
-	return lb_checksum_of(diff + (uint16_t)~checksum);
+	return lb_checksum_of(diff + UINT16_MAX - checksum);
 }
 
 /* UDP: a field of 0 says that the sender made no checksum and stays; a checksum that comes out as

@@ -5,6 +5,7 @@
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
 
+#include "lb/vlan.h"
 #include "packet/checksum.h"
 
 #define TTL 64u
@@ -45,52 +46,101 @@ static uint64_t sum_packet(const struct lb_pkt *p, uint32_t from, uint32_t n)
 	return sum;
 }
 
+/* -P of encap.h, for an IPv4 packet whose addresses are its key's. The constant is 0 modulo 0xffff
+ * and keeps the difference from below 0. */
+static inline uint64_t covered_sum4(const struct lb_pkt *p, uint32_t n_l4)
+{
+	const uint64_t zero = (uint64_t)UINT32_MAX * 4;
+
+	return zero - p->key.v4.src_be - p->key.v4.dst_be - rte_cpu_to_be_16((uint16_t)n_l4) -
+	       rte_cpu_to_be_16(p->proto);
+}
+
 uint64_t lb_encap_inner_sum(const struct lb_pkt *p)
 {
 	const uint8_t *ip = p->data + p->l3_off;
 	uint32_t n_headers = p->l4_off - p->l3_off, n_l4 = p->ip_len - n_headers;
-	uint64_t pseudo = (uint64_t)rte_cpu_to_be_32(n_l4) + rte_cpu_to_be_32(p->proto), sum = 0;
+	uint64_t pseudo, sum;
 
-	if (!is_covered(p, n_l4))
+	if (unlikely(!is_covered(p, n_l4)))
 		return sum_packet(p, p->l3_off, p->ip_len);
 	if (p->proto == IPPROTO_ICMP)
 		return 0;
-	if (p->key.is_v6) {
-		sum = lb_checksum_sum(0, ip, LB_IPV6_SRC_OFF);
+	if (likely(!p->key.is_v6))
+		return covered_sum4(p, n_l4);
+	pseudo = (uint64_t)rte_cpu_to_be_32(n_l4) + rte_cpu_to_be_32(p->proto);
+	sum = lb_checksum_sum(0, ip, LB_IPV6_SRC_OFF);
+	if (unlikely(n_headers != LB_IPV6_BYTES))
 		sum = lb_checksum_sum(sum, ip + LB_IPV6_BYTES, n_headers - LB_IPV6_BYTES);
-	} else {
-		pseudo = lb_checksum_sum(pseudo, ip + LB_IPV4_SRC_OFF, 8);
-	}
-	return sum + (uint16_t)~lb_checksum_fold(pseudo);
+	return sum + (uint64_t)UINT32_MAX * 2 - pseudo;
+}
+
+/* An outer header that is to be written. */
+struct outer {
+	uint8_t *ip;
+	uint32_t n;       /* bytes that the packet grows by */
+	uint32_t n_inner; /* bytes of the packet */
+	uint8_t class;
+	uint8_t proto;
+};
+
+/* The link header moves to the front; false: there is no room. What is copied beyond it is written
+ * over by the outer header. */
+static __rte_always_inline bool begin_outer(const struct lb_pkt *p, uint32_t n, bool is_gue,
+					    rte_be16_t type_be, struct outer *o)
+{
+	uint8_t link[LB_ETH_BYTES + LB_VLAN_TAGS_MAX * LB_VLAN_TAG_BYTES + 2];
+	const uint8_t *inner = p->data + p->l3_off;
+
+	if (unlikely(p->headroom < n))
+		return false;
+	memcpy(link, p->data, sizeof(link));
+	memcpy(p->data - n, link, sizeof(link));
+	o->ip = p->data + p->l3_off - n;
+	o->n = n;
+	o->n_inner = p->ip_len;
+	o->class = traffic_class(inner, p->key.is_v6);
+	o->proto = is_gue ? IPPROTO_UDP : p->key.is_v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+	lb_store_be16(o->ip - (LB_ETH_BYTES - ETHERTYPE_OFF), type_be);
+	return true;
+}
+
+/* The view becomes the outer packet's; the frame's padding is left out. */
+static __rte_always_inline void end_outer(struct lb_pkt *p, const struct outer *o)
+{
+	uint32_t n_frame = p->l3_off + o->n_inner, kept = RTE_MIN(n_frame, p->len);
+
+	p->tailroom += p->len - kept;
+	p->rest = n_frame - kept;
+	p->len = kept + o->n;
+	p->data -= o->n;
+	p->headroom -= o->n;
+	p->ip_len = (uint16_t)(o->n_inner + o->n);
+	lb_pkt_move_offsets(p, (int32_t)o->n);
 }
 
 /* Headers are put together in registers: a sum over bytes that were only just stored one by one
- * would wait for each of them. */
-static void write_ipv4(uint8_t *ip, const struct lb_encap *e, uint8_t class, uint8_t proto,
-		       uint32_t n)
+ * would wait for each of them. `addrs`: the sum of both addresses. */
+static inline void write_ipv4(const struct outer *o, uint64_t addrs)
 {
-	rte_be32_t word[5] = {
-		rte_cpu_to_be_32(0x45u << 24 | (uint32_t) class << 16 | (LB_IPV4_BYTES + n)),
-		RTE_BE32(IPV4_DONT_FRAGMENT),
-		rte_cpu_to_be_32(TTL << 24 | (uint32_t)proto << 16),
-		lb_addr_v4(&e->src),
-		lb_addr_v4(&e->dst),
-	};
-	uint64_t sum = (uint64_t)word[0] + word[1] + word[2] + word[3] + word[4];
+	rte_be32_t first = rte_cpu_to_be_32(0x45u << 24 | (uint32_t)o->class << 16 |
+					    (o->n + o->n_inner));
+	rte_be16_t ttl = rte_cpu_to_be_16((uint16_t)(TTL << 8 | o->proto));
+	uint64_t sum = addrs + first + RTE_BE32(IPV4_DONT_FRAGMENT) + ttl;
 
-	word[2] |= rte_cpu_to_be_32(rte_be_to_cpu_16(lb_checksum_of(sum)));
-	memcpy(ip, word, sizeof(word));
+	lb_store_be32(o->ip, first);
+	lb_store_be32(o->ip + 4, RTE_BE32(IPV4_DONT_FRAGMENT));
+	lb_store_be16(o->ip + LB_IPV4_TTL_OFF, ttl);
+	lb_store_be16(o->ip + LB_IPV4_CHECKSUM_OFF, lb_checksum_of(sum));
 }
 
-static void write_ipv6(uint8_t *ip, const struct lb_encap *e, uint8_t class, uint8_t proto,
-		       uint32_t n)
+static inline void write_ipv6(const struct outer *o, const struct lb_encap *e)
 {
-	lb_store_u32(ip, 6u << 28 | (uint32_t) class << 20 | (e->flow_hash & FLOW_LABEL_MASK));
-	lb_store_u16(ip + 4, (uint16_t)n);
-	ip[6] = proto;
-	ip[LB_IPV6_HOP_LIMIT_OFF] = TTL;
-	memcpy(ip + LB_IPV6_SRC_OFF, &e->src, sizeof(e->src));
-	memcpy(ip + LB_IPV6_DST_OFF, &e->dst, sizeof(e->dst));
+	lb_store_u32(o->ip, 6u << 28 | (uint32_t)o->class << 20 | (e->flow_hash & FLOW_LABEL_MASK));
+	lb_store_u16(o->ip + 4, (uint16_t)(o->n - LB_IPV6_BYTES + o->n_inner));
+	lb_store_be16(o->ip + 6, rte_cpu_to_be_16((uint16_t)(o->proto << 8 | TTL)));
+	memcpy(o->ip + LB_IPV6_SRC_OFF, &e->src, sizeof(e->src));
+	memcpy(o->ip + LB_IPV6_DST_OFF, &e->dst, sizeof(e->dst));
 }
 
 /* The words of both addresses; the mapped form's own words must not count. */
@@ -98,58 +148,90 @@ static uint64_t address_sum(const struct lb_encap *e)
 {
 	uint64_t sum = 0;
 
-	if (lb_addr_is_v4(&e->dst))
-		return (uint64_t)lb_addr_v4(&e->src) + lb_addr_v4(&e->dst);
 	for (uint32_t i = 0; i < 4; i++)
 		sum += (uint64_t)e->src.word_be[i] + e->dst.word_be[i];
 	return sum;
 }
 
-static void write_udp(uint8_t *udp, const struct lb_encap *e, uint32_t n, uint64_t inner_sum)
+/* `sum`: of both outer addresses and of the inner packet. */
+static inline void write_udp(uint8_t *udp, uint32_t n, uint32_t flow_hash, rte_be16_t dport_be,
+			     uint64_t sum)
 {
 	uint32_t n_ports = 65536u - LB_GUE_FIRST_PORT; /* a power of two */
-	uint32_t sport = LB_GUE_FIRST_PORT + (e->flow_hash & (n_ports - 1));
-	rte_be32_t ports_be = rte_cpu_to_be_32(sport << 16 | rte_be_to_cpu_16(e->dport_be));
-	uint64_t sum = address_sum(e) + rte_cpu_to_be_32(IPPROTO_UDP) + inner_sum + ports_be;
-	uint16_t checksum;
+	uint16_t sport = (uint16_t)(LB_GUE_FIRST_PORT + (flow_hash & (n_ports - 1)));
+	rte_be16_t sport_be = rte_cpu_to_be_16(sport), n_be = rte_cpu_to_be_16((uint16_t)n);
+	rte_be16_t checksum;
 
 	/* The length counts twice: in the pseudo header and in the header. */
-	sum += rte_cpu_to_be_32(n) + (uint64_t)rte_cpu_to_be_32(n << 16);
-	checksum = rte_be_to_cpu_16(lb_checksum_of(sum));
-	lb_store_be32(udp, ports_be);
-	lb_store_u32(udp + 4, n << 16 | (checksum == 0 ? UINT16_MAX : checksum));
+	sum += (uint64_t)sport_be + dport_be + n_be + n_be + RTE_BE16(IPPROTO_UDP);
+	checksum = lb_checksum_of(sum);
+	lb_store_be16(udp, sport_be);
+	lb_store_be16(udp + 2, dport_be);
+	lb_store_be16(udp + 4, n_be);
+	lb_store_be16(udp + LB_UDP_CHECKSUM_OFF, checksum == 0 ? UINT16_MAX : checksum);
+}
+
+static __rte_always_inline bool push_gue4(struct lb_pkt *p, rte_be32_t src_be, rte_be32_t dst_be,
+					  uint32_t flow_hash, rte_be16_t dport_be,
+					  uint64_t inner_sum)
+{
+	uint64_t addrs = (uint64_t)src_be + dst_be;
+	struct outer o;
+
+	if (unlikely(!begin_outer(p, LB_IPV4_BYTES + LB_UDP_BYTES, true, RTE_BE16(0x0800), &o)))
+		return false;
+	write_ipv4(&o, addrs);
+	lb_store_be32(o.ip + LB_IPV4_SRC_OFF, src_be);
+	lb_store_be32(o.ip + LB_IPV4_DST_OFF, dst_be);
+	write_udp(o.ip + LB_IPV4_BYTES, LB_UDP_BYTES + o.n_inner, flow_hash, dport_be,
+		  addrs + inner_sum);
+	end_outer(p, &o);
+	return true;
+}
+
+static __rte_noinline bool push_any_gue4(struct lb_pkt *p, rte_be32_t src_be, rte_be32_t dst_be,
+					 uint32_t flow_hash, rte_be16_t dport_be)
+{
+	return push_gue4(p, src_be, dst_be, flow_hash, dport_be, lb_encap_inner_sum(p));
+}
+
+bool lb_encap_push_gue4(struct lb_pkt *p, rte_be32_t src_be, rte_be32_t dst_be, uint32_t flow_hash,
+			rte_be16_t dport_be)
+{
+	if (unlikely(p->kind != LB_PKT_FLOW || p->proto != IPPROTO_TCP || p->key.is_v6))
+		return push_any_gue4(p, src_be, dst_be, flow_hash, dport_be);
+	return push_gue4(p, src_be, dst_be, flow_hash, dport_be,
+			 covered_sum4(p, (uint32_t)(p->l3_off + p->ip_len - p->l4_off)));
+}
+
+bool lb_encap_push_ipip4(struct lb_pkt *p, rte_be32_t src_be, rte_be32_t dst_be)
+{
+	struct outer o;
+
+	if (unlikely(!begin_outer(p, LB_IPV4_BYTES, false, RTE_BE16(0x0800), &o)))
+		return false;
+	write_ipv4(&o, (uint64_t)src_be + dst_be);
+	lb_store_be32(o.ip + LB_IPV4_SRC_OFF, src_be);
+	lb_store_be32(o.ip + LB_IPV4_DST_OFF, dst_be);
+	end_outer(p, &o);
+	return true;
 }
 
 bool lb_encap_push(struct lb_pkt *p, const struct lb_encap *e)
 {
-	bool is_outer_v4 = lb_addr_is_v4(&e->dst);
-	uint32_t n_udp = e->is_gue ? LB_UDP_BYTES : 0, n = lb_encap_bytes(e);
-	uint8_t proto = e->is_gue ? IPPROTO_UDP : p->key.is_v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
-	uint8_t class = traffic_class(p->data + p->l3_off, p->key.is_v6), *data = p->data - n;
-	uint8_t *outer = data + p->l3_off;
-	uint32_t end = p->len + p->tailroom, whole;
+	rte_be32_t src_be = lb_addr_v4(&e->src), dst_be = lb_addr_v4(&e->dst);
+	struct outer o;
 
-	if (p->headroom < n)
+	if (lb_addr_is_v4(&e->dst))
+		return e->is_gue ? lb_encap_push_gue4(p, src_be, dst_be, e->flow_hash, e->dport_be)
+				 : lb_encap_push_ipip4(p, src_be, dst_be);
+	if (unlikely(!begin_outer(p, lb_encap_bytes(false, e->is_gue), e->is_gue, RTE_BE16(0x86dd),
+				  &o)))
 		return false;
-	if (likely(p->l3_off == LB_ETH_BYTES))
-		memcpy(data, p->data, LB_ETH_BYTES);
-	else
-		memmove(data, p->data, p->l3_off);
-	lb_store_u16(data + p->l3_off - (LB_ETH_BYTES - ETHERTYPE_OFF),
-		     is_outer_v4 ? 0x0800 : 0x86dd);
-	if (is_outer_v4)
-		write_ipv4(outer, e, class, proto, n_udp + p->ip_len);
-	else
-		write_ipv6(outer, e, class, proto, n_udp + p->ip_len);
+	write_ipv6(&o, e);
 	if (e->is_gue)
-		write_udp(outer + n - n_udp, e, n_udp + p->ip_len, lb_encap_inner_sum(p));
-	p->data = data;
-	p->headroom -= n;
-	whole = p->l3_off + n + p->ip_len;
-	p->rest = whole > p->len + n ? whole - (p->len + n) : 0;
-	p->len = whole - p->rest;
-	p->tailroom = end + n - p->len;
-	p->ip_len = (uint16_t)(p->ip_len + n);
-	lb_pkt_move_offsets(p, (int32_t)n);
+		write_udp(o.ip + LB_IPV6_BYTES, LB_UDP_BYTES + o.n_inner, e->flow_hash, e->dport_be,
+			  address_sum(e) + lb_encap_inner_sum(p));
+	end_outer(p, &o);
 	return true;
 }

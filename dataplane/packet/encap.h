@@ -47,16 +47,20 @@ struct lb_encap {
 };
 
 /* How much a packet grows. */
-static inline uint32_t lb_encap_bytes(const struct lb_encap *e)
+static inline uint32_t lb_encap_bytes(bool is_outer_v4, bool is_gue)
 {
-	return (lb_addr_is_v4(&e->dst) ? LB_IPV4_BYTES : LB_IPV6_BYTES) +
-	       (e->is_gue ? LB_UDP_BYTES : 0);
+	return (is_outer_v4 ? LB_IPV4_BYTES : LB_IPV6_BYTES) + (is_gue ? LB_UDP_BYTES : 0);
 }
 
 /* Afterwards the view is the outer packet: data, len, headroom, tailroom and ip_len; padding of the
  * frame is left out. The other offsets still point to the same headers of the inner packet. The
  * Ethernet addresses are those of before. */
 bool lb_encap_push(struct lb_pkt *p, const struct lb_encap *e);
+
+/* The same with IPv4 outside. */
+bool lb_encap_push_ipip4(struct lb_pkt *p, rte_be32_t src_be, rte_be32_t dst_be);
+bool lb_encap_push_gue4(struct lb_pkt *p, rte_be32_t src_be, rte_be32_t dst_be, uint32_t flow_hash,
+			rte_be16_t dport_be);
 
 /* The sum of the inner packet's words modulo 0xffff, unfolded; for lb_encap_push and its test. */
 uint64_t lb_encap_inner_sum(const struct lb_pkt *p);

@@ -216,7 +216,9 @@ static inline bool lb_conn_is_room_used(const struct lb_steer *st)
 
 static inline bool lb_conn_is_reply(const struct lb_conn *conn)
 {
-	return (conn->kind & LB_CONN_REPLY_BIT) != 0;
+	/* The kind stands in the lowest bits, where the key's comparison wants it too: of the byte
+	 * this is one instruction, of the bit field four. */
+	return (*(const uint8_t *)conn & LB_CONN_REPLY_BIT) != 0;
 }
 
 static inline bool lb_conn_is_tcp(const struct lb_conn *conn)

@@ -31,7 +31,8 @@ void lb_ifaces_set(struct lb_ifaces *ifaces, uint32_t idx, const struct lb_iface
 static inline bool lb_ifaces_must_search(const struct lb_ifaces *ifaces, uint8_t port,
 					 uint32_t tags)
 {
-	return (tags | (ifaces->tagged_ports >> port & 1u)) != 0;
+	return (tags | ifaces->tagged_ports) != 0 &&
+	       (tags | (ifaces->tagged_ports >> port & 1u)) != 0;
 }
 
 uint8_t lb_ifaces_find(const struct lb_ifaces *ifaces, uint8_t port, uint32_t tags);

@@ -166,7 +166,7 @@ static void check_push(size_t shape, bool is_v6, bool is_outer_v6, bool is_gue, 
 	before = f;
 	p = parsed(&f);
 	n_ip = p.ip_len;
-	cr_assert_eq(lb_encap_bytes(&e), n_more, "%s", name);
+	cr_assert_eq(lb_encap_bytes(lb_addr_is_v4(&e.dst), e.is_gue), n_more, "%s", name);
 	cr_assert(lb_encap_push(&p, &e), "%s", name);
 	cr_assert_eq(p.len, 14 + n_more + n_ip, "%s: without padding", name);
 	cr_expect_eq(p.headroom, FRAME_HEADROOM - n_more, "%s", name);
@@ -252,7 +252,7 @@ Test(encap, without_room_nothing_is_written)
 		tcp(&f, false, 10);
 		before = f;
 		p = parsed(&f);
-		p.headroom = lb_encap_bytes(&e) - 1;
+		p.headroom = lb_encap_bytes(lb_addr_is_v4(&e.dst), e.is_gue) - 1;
 		same = p;
 		cr_expect_not(lb_encap_push(&p, &e));
 		cr_expect_arr_eq(f.room, before.room, sizeof(f.room));
