@@ -80,6 +80,10 @@ def main():
         found = sorted(str(path.relative_to(folder / prefix))
                        for path in folder.glob('**/*') if not path.is_dir())
         assert found == WANTED, f'{set(found) ^ set(WANTED)}'
+        for program in (path for path in WANTED if path.split('/')[0] in ('bin', 'sbin')):
+            name = program.split('/')[1]
+            assert any(re.fullmatch(rf'share/man/man\d/{name}\.\d', path) for path in WANTED), (
+                f'{program} has no manual page')
         check_unit(folder, prefix)
     print(f'{len(WANTED)} files')
 
