@@ -28,6 +28,7 @@ NETWORKS = (LAN, WAN, TENANT)
 FAR = {4: '203.0.113.7', 6: '2001:db8:f::7'}
 SERVERS = {'s1': {4: '192.0.2.11', 6: '2001:db8:5::11'},
            's2': {4: '198.18.0.12', 6: '2001:db8:7::12'}}
+DSR_VIP = {4: '198.18.0.20', 6: '2001:db8:7::20'}
 NAT_PORT, FULLNAT_PORT, UDP_PORT, REST_PORT, TENANT_MTU = 8080, 80, 5353, 8480, 1496
 PREFIX = {4: 24, 6: 64}
 
@@ -60,6 +61,9 @@ def configuration():
                           forwarding='fullnat'),
             suite.service(f'lan{family}', LAN['vip'][family], 'tcp', FULLNAT_PORT, farm,
                           forwarding='fullnat')]
+        pools.append(suite.pool(f'one-way{family}', {f's2-v{family}': SERVERS['s2'][family]}, {}))
+        services.append(suite.service(f'dsr{family}', DSR_VIP[family], 'tcp', NAT_PORT,
+                                      f'one-way{family}', forwarding='dsr'))
     interfaces = [interface(network) for network in NETWORKS]
     interfaces[1].update(gateway='198.51.100.1', gateway_ipv6='2001:db8:c::1')
     interfaces[2]['mtu'] = TENANT_MTU
@@ -105,6 +109,8 @@ class Installation:
     def server(self, name, network, at):
         host = self.host(name, network, at)
         lab_module.UdpEcho(host, UDP_PORT)
+        # For virtual IPs that it holds and must not answer ARP for.
+        host.run('sysctl', '-qw', 'net.ipv4.conf.all.arp_ignore=1', 'net.ipv4.conf.all.arp_announce=2')
         return lab_module.Nginx(host, (NAT_PORT, FULLNAT_PORT))
 
 
@@ -215,7 +221,8 @@ def check_rest(inst, node, checks):
 
 def check_health(inst, node, checks):
     def states(name):
-        return {real['status'] for real in node.ballast.get('status')['real_servers']
+        return {real['status'] for service in node.ballast.get('status')['virtual_services']
+                if service['name'].startswith('nat') for real in service['real_servers']
                 if real['name'].startswith(name)}
     for nginx in inst.servers:
         name = nginx.host.name
@@ -223,6 +230,23 @@ def check_health(inst, node, checks):
         checks.holds(f'{name} ends and is found down', lambda: states(name) == {'down'})
         nginx.start()
         checks.holds('and up again', lambda: states(name) == {'up'})
+
+
+def check_vip_probes(inst, node, checks):
+    """A VIP is asked at its server by the way of the clients, which here is a VLAN in a VLAN."""
+    def real(family):
+        return next(r for s in node.ballast.get('status')['virtual_services']
+                    if s['name'] == f'dsr{family}' for r in s['real_servers'])
+    server = inst.servers[1].host
+    for family in (4, 6):
+        checks.holds(f'dsr of IPv{family}: down without the VIP', lambda: (
+            real(family)['status'] == 'down' and f'VIP {DSR_VIP[family]}' in real(family)['reason']))
+        vip = f'{DSR_VIP[family]}/{32 if family == 4 else 128}'
+        server.run('ip', 'address', 'add', vip, 'dev', 'lo', *['nodad'] * (family == 6))
+        checks.holds('up with it', lambda: real(family)['status'] == 'up')
+        checks.equal('and served', inst.tenant.get(DSR_VIP[family], NAT_PORT, timeout_s=30), 's2')
+        server.run('ip', 'address', 'del', vip, 'dev', 'lo')
+        checks.holds('down without it', lambda: real(family)['status'] == 'down')
 
 
 def check_flood(inst, node, checks):
@@ -283,6 +307,7 @@ def run(lab, checks):
         check_services(inst, checks)
         check_rest(inst, node, checks)
         check_health(inst, node, checks)
+        check_vip_probes(inst, node, checks)
         check_flood(inst, node, checks)
         check_counts(node, checks)
         check_carrier(inst, node, checks)
