@@ -119,10 +119,11 @@ static bool plan_conn(struct explanation *e, struct lb_conn_request *rq, struct 
 {
 	struct lb_steer *st = &e->shadow.steer;
 	struct lb_nat_cursor cursor = *lb_conn_cursor_of(st, rq);
-	enum lb_counter reason = lb_conn_plan_open(st, rq, &cursor, plan);
+	enum lb_counter reason;
 
-	if (reason == 0 && plan->takes_over &&
-	    !lb_conn_make_way(st, rq, &plan->replies, e->now_ms))
+	lb_conn_ask_if_scarce(st, rq, e->now_ms);
+	reason = lb_conn_plan_open(st, rq, &cursor, plan);
+	if (reason == 0 && plan->takes_over && !lb_conn_make_way(st, rq, plan, e->now_ms))
 		reason = LB_COUNT_drop_unproven;
 	if (reason == 0 && plan->takes_over)
 		take_out(st,

@@ -306,7 +306,7 @@ enum lb_counter lb_conn_plan_open(const struct lb_steer *st, const struct lb_con
 
 	if (is_tcp)
 		state = lb_tcp_next(LB_TCP_NONE, LB_TCP_CLIENT, rq->tcp_flags);
-	out->takes_over = false;
+	out->takes_over = out->is_oldest = false;
 	out->like.kind = is_tcp ? LB_CONN_TCP_FWD : LB_CONN_UDP_FWD;
 	out->like.state = 0xfu & (uint8_t)state;
 	out->like.spilled = 0;
@@ -332,11 +332,12 @@ struct lb_conn *lb_conn_open(struct lb_steer *st, struct lb_conn_request *rq, ui
 	struct lb_conn_plan plan;
 	struct lb_conn *conn;
 
+	lb_conn_ask_if_scarce(st, rq, now_ms);
 	*reason = lb_conn_plan_open(st, rq, lb_conn_cursor_of(st, rq), &plan);
 	if (*reason != 0)
 		return NULL;
 	*reason = LB_COUNT_drop_unproven;
-	if (plan.takes_over && !lb_conn_make_way(st, rq, &plan.replies, now_ms))
+	if (plan.takes_over && !lb_conn_make_way(st, rq, &plan, now_ms))
 		return NULL;
 	*reason = LB_COUNT_drop_table_full;
 	if (!lb_conn_make_room(st, rq, now_ms))

@@ -180,6 +180,7 @@ struct lb_conn_plan {
 	struct lb_key replies; /* of a NAT connection */
 	uint32_t replies_hash;
 	bool takes_over; /* what stands at that key is over, embryonic or an orphan: it goes */
+	bool is_oldest;  /* ... and is the oldest embryonic one towards the server */
 	struct lb_conn like; /* its forward entry but for what the table keeps there */
 };
 

@@ -94,6 +94,28 @@ static struct lb_conn *find_oldest(const struct lb_steer *st, struct lb_conn_fif
 	return NULL;
 }
 
+void lb_conn_skip_begun(struct lb_steer *st)
+{
+	find_oldest(st, &st->begun, lb_conn_is_embryonic);
+}
+
+const struct lb_conn *lb_conn_oldest_embryo(const struct lb_steer *st,
+					    const struct lb_conn_request *rq)
+{
+	const struct lb_conn_fifo *fifo = &st->begun;
+
+	for (uint32_t i = 0; i < LB_MARKS_SKIPPED && i < fifo->n; i++) {
+		const struct lb_conn_mark *mark = &fifo->marks[(fifo->first + i) % fifo->n_max];
+		const struct lb_conn *conn = NULL;
+
+		if (mark->is_v6 == rq->key->is_v6)
+			conn = find_marked(st, mark, lb_conn_is_embryonic);
+		if (conn != NULL && conn->service == rq->slot && conn->fwd.real_id == rq->real_id)
+			return conn;
+	}
+	return NULL;
+}
+
 static void evict(struct lb_steer *st, struct lb_conn *conn, bool is_v6)
 {
 	enum lb_counter why = is_over_for_good(conn)       ? LB_COUNT_conn_evicted_closed
@@ -244,11 +266,6 @@ static enum lb_counter admit_by_limits(struct lb_steer *st, struct lb_conn_reque
 	return LB_COUNT_drop_service_rate;
 }
 
-static bool has_many_embryos(const struct lb_steer *st)
-{
-	return (uint64_t)st->n_embryonic * FEW_EMBRYOS >= st->entries_max;
-}
-
 enum lb_counter lb_conn_admit(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms)
 {
 	if (st->services[rq->slot]->has_limits) {
@@ -257,7 +274,7 @@ enum lb_counter lb_conn_admit(struct lb_steer *st, struct lb_conn_request *rq, u
 		if (reason != 0)
 			return reason;
 	}
-	if (lb_conn_has_ample_room(st, rq) || !has_many_embryos(st) ||
+	if (lb_conn_has_ample_room(st, rq) || !lb_conn_has_many_embryos(st) ||
 	    lb_goes_by_hash(st->services[rq->slot]) ||
 	    find_oldest(st, &st->over, is_over_for_good) != NULL ||
 	    find_oldest(st, &st->begun, lb_conn_is_embryonic) == NULL || !is_young(st, now_ms) ||
@@ -271,7 +288,7 @@ static bool choose_leaver(struct lb_steer *st, struct lb_conn_request *rq, uint6
 			  struct victim *out)
 {
 	enum room room = room_for(st, rq);
-	bool has_many = has_many_embryos(st);
+	bool has_many = lb_conn_has_many_embryos(st);
 	struct victim embryo;
 
 	*out = (struct victim){0};

@@ -36,6 +36,13 @@ static inline bool lb_conn_has_ample_room(const struct lb_steer *st,
 	       f->n_used + n_wanted <= n_places - n_places / 5;
 }
 
+#define LB_FEW_EMBRYOS 64u /* fewer than 1 in so many: they are no flood */
+
+static inline bool lb_conn_has_many_embryos(const struct lb_steer *st)
+{
+	return (uint64_t)st->n_embryonic * LB_FEW_EMBRYOS >= st->entries_max;
+}
+
 #define LB_EMBRYO_KEEP_MS 1000u /* a handshake has this time, whatever comes */
 #define LB_MARKS_SKIPPED 32u
 
@@ -52,6 +59,15 @@ bool lb_conn_make_room(struct lb_steer *st, struct lb_conn_request *rq, uint64_t
 
 /* Frees a place in one of the two buckets of `hash`. False: all that is there is in use. */
 bool lb_conn_evict_at(struct lb_steer *st, bool is_v6, uint32_t hash, uint64_t now_ms);
+
+/* Drops the marks at the head of those who began whose connections are embryonic no longer, at most
+ * LB_MARKS_SKIPPED. */
+void lb_conn_skip_begun(struct lb_steer *st);
+
+/* The forward entry of the oldest embryonic connection of the request's service to its server, if
+ * it is among the worker's first LB_MARKS_SKIPPED; NULL: it is not. */
+const struct lb_conn *lb_conn_oldest_embryo(const struct lb_steer *st,
+					    const struct lb_conn_request *rq);
 
 /* Has this client tried before, lately? Asked once for a request, however often it matters. */
 bool lb_conn_is_proven(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms);

@@ -1,5 +1,7 @@
 #include "steer/conn_source.h"
 
+#include <rte_branch_prediction.h>
+
 #include "steer/conn_room.h"
 #include "steer/promises.h"
 #include "steer/service_object.h"
@@ -10,6 +12,14 @@ struct lb_nat_cursor *lb_conn_cursor_of(const struct lb_steer *st, const struct 
 	uint32_t id = svc->forwarding == LB_FORWARD_FULLNAT ? svc->nat_source_id : 0;
 
 	return &st->nat_cursors[rq->key->is_v6 ? LB_NAT_SOURCES_MAX + id : id];
+}
+
+void lb_conn_ask_if_scarce(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms)
+{
+	if (st->service_lines[rq->slot].forwarding == LB_FORWARD_FULLNAT &&
+	    unlikely(lb_conn_cursor_of(st, rq)->is_scarce) && lb_conn_has_many_embryos(st) &&
+	    lb_conn_is_proven(st, rq, now_ms))
+		lb_conn_skip_begun(st);
 }
 
 /* What stands at the key of the replies if the connection left from this source; NULL: it is free,
@@ -44,27 +54,44 @@ static bool may_be_replaced(const struct lb_conn *conn)
 	return lb_conn_is_over(conn) || lb_conn_is_embryonic(conn);
 }
 
-bool lb_conn_make_way(struct lb_steer *st, struct lb_conn_request *rq, const struct lb_key *replies,
-		      uint64_t now_ms)
+/* A first attempt takes no younger one's place than LB_EMBRYO_KEEP_TICKS. A client that has come
+ * again may, but while there is a flood none of this tick unless it is the oldest: what was begun
+ * meanwhile may be another one's handshake, and in the next tick there is enough to choose from. */
+static bool may_end_embryo(struct lb_steer *st, struct lb_conn_request *rq,
+			   const struct lb_conn_plan *plan, const struct lb_conn *old,
+			   uint64_t now_ms)
 {
-	struct lb_conn *old = lb_conn_lookup(st->conn_table, replies,
-					     lb_conn_hash(st->conn_table, replies));
+	uint16_t age = (uint16_t)(lb_tick(now_ms) - old->last_tick);
+
+	if (age >= LB_EMBRYO_KEEP_TICKS)
+		return true;
+	return lb_conn_is_proven(st, rq, now_ms) &&
+	       (age != 0 || plan->is_oldest || !lb_conn_has_many_embryos(st));
+}
+
+bool lb_conn_make_way(struct lb_steer *st, struct lb_conn_request *rq,
+		      const struct lb_conn_plan *plan, uint64_t now_ms)
+{
+	bool is_v6 = plan->replies.is_v6;
+	struct lb_conn *old = lb_conn_lookup(st->conn_table, &plan->replies, plan->replies_hash);
 	enum lb_counter why = LB_COUNT_conn_closed;
 	uint32_t real_id;
 
-	if (!lb_conn_is_valid(st, old, replies->is_v6, &real_id))
+	if (!lb_conn_is_valid(st, old, is_v6, &real_id))
 		why = LB_COUNT_conn_orphaned;
 	else if (lb_conn_is_embryonic(old))
 		why = LB_COUNT_conn_evicted_embryonic;
-	if (why == LB_COUNT_conn_evicted_embryonic &&
-	    (uint16_t)(lb_tick(now_ms) - old->last_tick) < LB_EMBRYO_KEEP_TICKS &&
-	    !lb_conn_is_proven(st, rq, now_ms))
+	if (why == LB_COUNT_conn_evicted_embryonic && !may_end_embryo(st, rq, plan, old, now_ms))
 		return false;
 	if (rq->is_question)
 		return true;
 	if (why == LB_COUNT_conn_evicted_embryonic)
 		lb_promise_evicted(st, old->service, why);
-	lb_conn_close(st, old, replies->is_v6, why);
+	lb_conn_close(st, old, is_v6, why);
+	/* Each that goes leaves a mark behind; where many go at once their marks would hide the
+	 * oldest that is left. */
+	if (why == LB_COUNT_conn_evicted_embryonic)
+		lb_conn_skip_begun(st);
 	return true;
 }
 
@@ -130,49 +157,118 @@ static bool is_claimed(const struct lb_steer *st, const struct lb_nat_candidate 
 		       LB_SERVICE_NOT_FOUND;
 }
 
-/* fullnat: walks the worker's own ports until one is free towards this server. When the walk finds
- * none, the first source whose connection is over serves again: the server has at most a socket in
- * TIME_WAIT there, which a new SYN may use (RFC 9293 3.6.1, RFC 6191). Failing that, the first one
- * whose connection is embryonic: the walk comes to each in the order in which they were given out,
- * so it is the oldest. Under a flood the walk is short. Returns the id of the address, 0: none
- * found. */
+/* What a search has met that may be taken over. */
+struct taken {
+	struct lb_nat_candidate closed; /* addr NULL: none */
+	struct lb_nat_candidate embryonic;
+	uint16_t embryonic_tick;
+	bool is_oldest; /* the embryonic one, of all towards the server */
+};
+
+static bool is_earlier(uint16_t tick, uint16_t than)
+{
+	return (int16_t)(tick - than) < 0;
+}
+
+/* Of the embryonic ones the oldest. */
+static bool note_taken(struct taken *t, const struct lb_conn *old, const struct lb_nat_candidate *c)
+{
+	if (lb_conn_is_over(old)) {
+		if (t->closed.addr == NULL)
+			t->closed = *c;
+	} else if (lb_conn_is_embryonic(old) &&
+		   (t->embryonic.addr == NULL || is_earlier(old->last_tick, t->embryonic_tick))) {
+		t->embryonic = *c;
+		t->embryonic_tick = old->last_tick;
+	}
+	return t->closed.addr != NULL || t->embryonic.addr != NULL;
+}
+
+/* Beyond the bound of the walk itself. */
+static uint32_t tries_of(const struct lb_steer *st, const struct lb_conn_request *rq,
+			 const struct lb_nat_cursor *cursor)
+{
+	bool is_stranger = cursor->is_scarce && rq->proof == LB_PROOF_NEW;
+
+	return is_stranger && lb_conn_has_many_embryos(st) ? LB_NAT_TRIES_SCARCE : UINT32_MAX;
+}
+
+/* A client that has come again in a flood takes the place of the very oldest: the flood's are
+ * seconds old, a handshake is not, but both may be of one tick. */
+static void prefer_oldest(const struct lb_steer *st, const struct lb_conn_request *rq,
+			  const struct lb_nat_source *src, struct taken *t)
+{
+	const struct lb_nat_addr *addrs = rq->key->is_v6 ? src->v6 : src->v4;
+	uint32_t n_addrs = rq->key->is_v6 ? src->n_v6 : src->n_v4;
+	const struct lb_conn *oldest;
+
+	if (rq->proof != LB_PROOF_PROVEN || t->closed.addr != NULL)
+		return;
+	oldest = lb_conn_oldest_embryo(st, rq);
+	if (oldest == NULL || lb_nat_source_owner(src, oldest->fwd.nat_port_be, 1) == UINT32_MAX)
+		return;
+	for (uint32_t i = 0; i < n_addrs; i++) {
+		if (addrs[i].id != oldest->fwd.nat_addr_id)
+			continue;
+		t->embryonic = (struct lb_nat_candidate){&addrs[i], oldest->fwd.nat_port_be};
+		t->is_oldest = true;
+	}
+}
+
+/* Failing a free one: a source whose connection is over serves again, the server has at most a
+ * socket in TIME_WAIT there, which a new SYN may use (RFC 9293 3.6.1, RFC 6191); or one whose
+ * connection is embryonic. Returns the id of the address, 0: neither. */
+static uint16_t take_over(const struct lb_steer *st, const struct lb_conn_request *rq,
+			  const struct taken *t, struct lb_tuple *to_server,
+			  struct lb_conn_plan *plan)
+{
+	const struct lb_nat_candidate *c = t->closed.addr != NULL ? &t->closed : &t->embryonic;
+	const struct lb_conn *old;
+
+	if (c->addr == NULL)
+		return 0;
+	leave_from(to_server, c);
+	old = find_at_source(st, rq, to_server, plan);
+	plan->takes_over = old != NULL;
+	plan->is_oldest = t->is_oldest;
+	if (old == NULL || gives_way(st, old, rq->key->is_v6, may_be_replaced))
+		return c->addr->id;
+	return 0;
+}
+
+/* fullnat: walks the worker's own ports until one is free towards this server. While they are
+ * scarce in a flood nearly all look-ups are in vain, and nearly all who ask are the flood: a first
+ * attempt looks at few places, and all attempts together still come by every place. */
 static uint16_t pick_source(const struct lb_steer *st, const struct lb_conn_request *rq,
 			    struct lb_nat_cursor *cursor, struct lb_tuple *to_server,
 			    struct lb_conn_plan *plan)
 {
 	const struct lb_nat_source *src = st->nat_sources[st->services[rq->slot]->nat_source_id];
 	struct own_ports own = ports_of(st, rq, to_server);
-	struct lb_nat_candidate c, closed = {0}, embryonic = {0};
 	uint8_t proto = (uint8_t)lb_key_proto(rq->key);
+	uint32_t n_tries = 0, n_most = tries_of(st, rq, cursor);
+	struct taken taken = {0};
+	struct lb_nat_candidate c;
 	const struct lb_conn *old;
-	uint32_t n_tries = 0;
 
 	if (src == NULL)
 		return 0;
-	while (next_own(src, cursor, rq->key->is_v6, &own, &c)) {
+	while (n_tries < n_most && next_own(src, cursor, rq->key->is_v6, &own, &c)) {
 		if (is_claimed(st, &c, proto))
 			continue;
 		leave_from(to_server, &c);
 		old = find_at_source(st, rq, to_server, plan);
-		if (old == NULL)
+		if (old == NULL) {
+			cursor->is_scarce = cursor->is_scarce && n_tries != 0;
 			return c.addr->id;
-		if (closed.addr == NULL && lb_conn_is_over(old))
-			closed = c;
-		else if (embryonic.addr == NULL && lb_conn_is_embryonic(old))
-			embryonic = c;
-		if (++n_tries > LB_NAT_TRIES_FEW && (closed.addr != NULL || embryonic.addr != NULL))
+		}
+		n_tries++;
+		if (note_taken(&taken, old, &c) && n_tries > LB_NAT_TRIES_FEW)
 			break;
 	}
-	if (closed.addr == NULL)
-		closed = embryonic;
-	if (closed.addr == NULL)
-		return 0;
-	leave_from(to_server, &closed);
-	old = find_at_source(st, rq, to_server, plan);
-	plan->takes_over = old != NULL;
-	if (old == NULL || gives_way(st, old, rq->key->is_v6, may_be_replaced))
-		return closed.addr->id;
-	return 0;
+	cursor->is_scarce = true;
+	prefer_oldest(st, rq, src, &taken);
+	return take_over(st, rq, &taken, to_server, plan);
 }
 
 /* nat: the client's own address and port, or nothing. A closed connection that still holds the

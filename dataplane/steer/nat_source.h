@@ -20,10 +20,12 @@
 #define LB_NAT_TRIES 64u
 #define LB_NAT_STEPS_MAX 1024u /* places of the walk that are looked at for them */
 #define LB_NAT_TRIES_FEW 16u /* ... once one is known that may be taken over */
+#define LB_NAT_TRIES_SCARCE 2u /* ... for a client's first attempt while ports are scarce */
 
 struct lb_nat_cursor {
 	uint32_t next;
-	uint32_t is_started;
+	bool is_started;
+	bool is_scarce; /* the caller's: the last search found no free port */
 };
 
 /* Whose ports the walk may use. */
