@@ -150,30 +150,31 @@ static inline bool lb_conn_is_key6(const struct lb_conn_entry6 *e, const struct 
 	__m128i dst = _mm_loadu_si128((const __m128i *)key->dst_be);
 	__m128i differs = _mm_or_si128(_mm_xor_si128(_mm_load_si128(words), src),
 				       _mm_xor_si128(_mm_load_si128(words + 1), dst));
+	uint32_t rest = (e->key[8] ^ key->ports_be) |
+			((*(const uint8_t *)&e->conn ^ key->proto) & LB_CONN_PROTO_BITS);
 
-	return _mm_testz_si128(differs, differs) != 0 && e->key[8] == key->ports_be &&
-	       ((e->conn.kind ^ key->proto) & LB_CONN_PROTO_BITS) == 0;
+	return (_mm_testz_si128(differs, differs) != 0) & (rest == 0);
 }
 
+/* Both entries are compared and the result is selected: which of the two it is nobody can predict,
+ * and a branch that is wrong every other time costs more than a comparison. */
 static inline struct lb_conn *lb_conn_find4(const struct lb_conn_family *f, uint32_t bucket,
 					    const struct lb_key4 *key)
 {
 	struct lb_conn_entry4 *e = lb_conn_bucket4(f, bucket);
 	__m128i words = _mm_loadu_si128((const __m128i *)key);
+	bool is_0 = lb_conn_is_key4(&e[0], words), is_1 = lb_conn_is_key4(&e[1], words);
 
-	if (lb_conn_is_key4(&e[0], words))
-		return &e[0].conn;
-	return lb_conn_is_key4(&e[1], words) ? &e[1].conn : NULL;
+	return likely(is_0 | is_1) ? &e[is_1].conn : NULL;
 }
 
 static inline struct lb_conn *lb_conn_find6(const struct lb_conn_family *f, uint32_t bucket,
 					    const struct lb_key6 *key)
 {
 	struct lb_conn_entry6 *e = lb_conn_bucket6(f, bucket);
+	bool is_0 = lb_conn_is_key6(&e[0], key), is_1 = lb_conn_is_key6(&e[1], key);
 
-	if (lb_conn_is_key6(&e[0], key))
-		return &e[0].conn;
-	return lb_conn_is_key6(&e[1], key) ? &e[1].conn : NULL;
+	return likely(is_0 | is_1) ? &e[is_1].conn : NULL;
 }
 
 static inline struct lb_conn *lb_conn_find_in(const struct lb_conn_family *f, uint32_t bucket,
