@@ -2,6 +2,7 @@
 #include "capture.h"
 #include "clients.h"
 #include "installation.h"
+#include "random.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -165,6 +166,104 @@ Test(workers, one_queue_serves_two_workers, .timeout = 60)
 	installation_stop(&in);
 	clients_check(clients_path("out.pcap", path));
 	clients_remove_folder();
+}
+
+/* --- order --- */
+
+#define DATA_N 7u /* of each client, behind its SYN; a ring between workers holds all of one half */
+
+/* Which packet of which client it is stands in its sequence number. */
+static void write_packet(FILE *file, uint32_t client, uint32_t n)
+{
+	char src[LB_ADDR_TEXT_MAX];
+	struct frame f;
+
+	snprintf(src, sizeof(src), "198.51.100.%u", 1 + client);
+	frame_eth(&f);
+	frame_ipv4(&f, src, INSTALLATION_VIP);
+	frame_tcp(&f, (uint16_t)(40000 + client), INSTALLATION_PORT,
+		  n == 0 ? LB_TCP_SYN : LB_TCP_ACK);
+	frame_tcp_numbers(&f, client << 16 | n, 1);
+	frame_finish(&f);
+	capture_write(file, frame_at(&f, 0), f.len);
+}
+
+/* All SYNs, then the rest of every client's packets in their order, mixed at random. */
+static void write_mixed(uint64_t seed)
+{
+	uint32_t next[CLIENTS_N], open[CLIENTS_N], n_open = CLIENTS_N;
+	struct test_random r = {seed};
+	char path[128];
+	FILE *file = capture_create(clients_path("in.pcap", path));
+
+	for (uint32_t i = 0; i < CLIENTS_N; i++) {
+		write_packet(file, i, 0);
+		next[i] = 1;
+		open[i] = i;
+	}
+	while (n_open > 0) {
+		uint32_t at = test_random_below(&r, n_open), client = open[at];
+
+		write_packet(file, client, next[client]++);
+		if (next[client] > DATA_N)
+			open[at] = open[--n_open];
+	}
+	fclose(file);
+}
+
+/* What comes of each client leaves in the same order. */
+static void check_order(uint64_t n_sent)
+{
+	uint32_t last[CLIENTS_N] = {0}, len;
+	uint64_t n = 0;
+	char path[128];
+	FILE *file = capture_open(clients_path("out.pcap", path));
+	uint8_t b[2048];
+
+	while ((len = capture_read(file, b, sizeof(b))) > 0) {
+		uint32_t seq = (uint32_t)b[38] << 24 | (uint32_t)b[39] << 16 |
+			       (uint32_t)b[40] << 8 | b[41];
+		uint32_t client = seq >> 16;
+
+		cr_assert_lt(client, CLIENTS_N);
+		cr_assert_eq(seq & 0xffffu, last[client], "client %u: %u in place of %u", client,
+			     seq & 0xffffu, last[client]);
+		last[client]++;
+		n++;
+	}
+	fclose(file);
+	cr_expect_eq(n, n_sent);
+}
+
+static void keep_order(enum lb_forwarding forwarding)
+{
+	const uint64_t n_all = CLIENTS_N * (1 + DATA_N);
+	char device[LB_DEVICE_MAX];
+	struct installation_options options = {.n_workers = 2, .forwarding = forwarding};
+	struct installation in;
+
+	clients_make_folder();
+	write_mixed(test_seed("keep_order"));
+	options.device = clients_device("out.pcap", device);
+	start(&in, &options);
+	installation_await(&in, has_sent_all, n_all);
+	installation_halt(&in);
+	expect_both_work(&in, CLIENTS_N);
+	cr_expect_geq(installation_count(&in, LB_COUNT_handed_in), n_all / 8);
+	cr_expect_eq(installation_count(&in, LB_COUNT_drop_hand_over_full), 0);
+	installation_stop(&in);
+	check_order(n_all);
+	clients_remove_folder();
+}
+
+Test(workers, fullnat_packets_leave_in_their_order_through_the_rings, .timeout = 60)
+{
+	keep_order(LB_FORWARD_FULLNAT);
+}
+
+Test(workers, nat_packets_leave_in_their_order_through_the_rings, .timeout = 60)
+{
+	keep_order(LB_FORWARD_NAT);
 }
 
 Test(workers, the_limit_is_split_evenly, .timeout = 60)
