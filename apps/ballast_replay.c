@@ -2,7 +2,8 @@
  *
  * The same pipeline as the daemon's, one worker, fed by the same commands that the control plane
  * would publish for the configuration; the clock is the capture's. Health monitors do not run:
- * every server counts as up. What leaves is written with the time of the packet that caused it. */
+ * every server counts as up, but for one that --down takes down. What leaves is written with the
+ * time of the packet that caused it. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -29,6 +30,8 @@ struct options {
 	const char *counters;
 	const char *iface;
 	uint64_t seed;
+	struct lb_addr down; /* a monitored server's address, all 0: none goes down ... */
+	uint64_t down_ms;    /* ... at this time of the capture */
 	bool is_explained;
 	bool is_help;
 };
@@ -70,9 +73,27 @@ static void usage(FILE *to)
 	      "  --counters FILE   write the counters as one JSON object\n"
 	      "  --seed N          fix hashes, stagger and NAT ports (default 0)\n"
 	      "  --explain         print one line per packet and pass\n"
+	      "  --down ADDR@S     the monitors find this server down from S seconds on\n"
 	      "  --iface NAME      on whose device the packets arrive (default: the first)\n"
 	      "  --help\n",
 	      to);
+}
+
+static bool parse_down(const char *text, struct options *o)
+{
+	char addr[LB_ADDR_TEXT_MAX], *end;
+	const char *at = strchr(text, '@');
+
+	if (at == NULL || (size_t)(at - text) >= sizeof(addr) || at[1] < '0' || at[1] > '9')
+		return false;
+	memcpy(addr, text, (size_t)(at - text));
+	addr[at - text] = '\0';
+	errno = 0;
+	o->down_ms = strtoul(at + 1, &end, 10);
+	if (errno != 0 || *end != '\0' || o->down_ms > UINT32_MAX)
+		return false;
+	o->down_ms *= 1000;
+	return lb_addr_parse(addr, &o->down) == 0;
 }
 
 static int parse_options(int argc, char **argv, struct options *o)
@@ -84,6 +105,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 					      {"seed", required_argument, NULL, 's'},
 					      {"explain", no_argument, NULL, 'e'},
 					      {"iface", required_argument, NULL, 'f'},
+					      {"down", required_argument, NULL, 'd'},
 					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	char *end;
@@ -111,6 +133,10 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'e':
 			o->is_explained = true;
+			break;
+		case 'd':
+			if (!parse_down(optarg, o))
+				return -EINVAL;
 			break;
 		case 'f':
 			o->iface = optarg;
@@ -379,15 +405,60 @@ static int run_burst(struct replay *rp, struct lb_error *err)
 	return rc != 0 ? rc : run_held(rp, rp->times_ns[n - 1], err);
 }
 
-/* A capture whose clock goes back stands still until it has caught up. */
-static void advance_to(struct replay *rp, uint64_t to_ms)
+/* What --down says, once its time has come. */
+static int take_down(struct replay *rp)
 {
-	while (rp->now_ms < to_ms) {
+	struct lb_cmd_list list = {0};
+	struct lb_probe_spec probe;
+	uint32_t cursor = 0;
+	int rc = 0;
+
+	if (lb_addr_is_zero(&rp->opt.down) || rp->now_ms < rp->opt.down_ms)
+		return 0;
+	while (rc == 0 && lb_reconcile_next_probe(rp->reconcile, &cursor, &probe))
+		if (lb_addr_equal(&probe.address, &rp->opt.down))
+			rc = lb_reconcile_verdict(rp->reconcile, probe.id, LB_HEALTH_DOWN, "--down",
+						  rp->now_ms, &list);
+	for (size_t i = 0; i < list.n && rc == 0; i++)
+		lb_pipeline_apply(rp->pl, &list.cmds[i]);
+	lb_cmd_list_free(&list);
+	rp->opt.down = (struct lb_addr){{0}};
+	return rc;
+}
+
+static int write_questions(struct replay *rp, struct lb_error *err)
+{
+	uint8_t room[2 * LB_QUESTION_ROOM];
+	int rc = 0;
+
+	while (rc == 0) {
+		struct lb_pkt p = {.data = room + LB_QUESTION_ROOM,
+				   .headroom = LB_QUESTION_ROOM,
+				   .tailroom = LB_QUESTION_ROOM};
+
+		if (!lb_pipeline_take_question(rp->pl, &p))
+			break;
+		rc = lb_pcap_write(&rp->out, rp->first_ns + rp->now_ms * 1000000, p.data, p.len,
+				   err);
+	}
+	return rc;
+}
+
+/* A capture whose clock goes back stands still until it has caught up. */
+static int advance_to(struct replay *rp, uint64_t to_ms, struct lb_error *err)
+{
+	int rc = 0;
+
+	while (rp->now_ms < to_ms && rc == 0) {
 		uint64_t left = to_ms - rp->now_ms;
 
 		rp->now_ms += left < rp->age_step_ms ? left : rp->age_step_ms;
 		lb_pipeline_age(rp->pl, rp->now_ms);
+		rc = write_questions(rp, err);
+		if (rc == 0 && take_down(rp) != 0)
+			rc = lb_error_set(err, -ENOMEM, "--down", "no memory");
 	}
+	return rc;
 }
 
 /* Packets of one millisecond make a burst, up to its bound, as they would on a busy port. */
@@ -412,7 +483,8 @@ static int run_capture(struct replay *rp, struct lb_error *err)
 		ms = frame.time_ns > rp->first_ns ? (frame.time_ns - rp->first_ns) / 1000000 : 0;
 		if (ms > rp->now_ms)
 			rc = run_burst(rp, err);
-		advance_to(rp, ms);
+		if (rc == 0)
+			rc = advance_to(rp, ms, err);
 		if (rc == 0)
 			rc = run_held(rp, frame.time_ns, err);
 		add_packet(rp, rp->frames[LB_BURST_MAX] + ROOM, frame.len, frame.time_ns,

@@ -2,7 +2,8 @@
 from cases_choose import Rotation, Sources
 from cases_direct import OneWay
 from cases_time import LATE, stray
-from frames import FAMILIES, Flow, client, configuration, server, service
+from frames import (BALLAST_MAC, FAMILIES, Flow, client, configuration, frame, packet, real,
+                    reset_of, server, service, transport)
 from statement import Case
 
 FAR = 100 << 20  # bytes; Ballast believes what is at most 4 MiB ahead
@@ -129,4 +130,51 @@ def used_again():
     return case
 
 
-CASES = [outside_window, outside_window_one_way, used_again]
+def question(flow, to):
+    """What a silent side is sent: its answer will say where it is."""
+    src, dst = (flow.vip, flow.client) if to == 'client' else (flow.source, flow.server)
+    fields = {'id': 0, 'flags': 'DF'} if flow.family == 4 else {}
+    return frame(BALLAST_MAC, dst.mac, packet(src.address, dst.address, transport(
+        'tcp', src.port, dst.port, flags='A', seq=1 << 31, ack=0, window=0), **fields))
+
+
+def server_down(family):
+    """A server is found down. Its connections go on for the drain time; then both sides, which are
+    silent, are asked and what they answer is refused. Where the service keeps them they go on."""
+    down_s, drain_s, sweep_s = 10, 20, 4
+    host = server(1, family)
+    monitor = {'type': 'tcp', 'port': 80}
+    case = Case(f'{66 + family // 2}-server-down-ipv{family}', configuration(
+        'a server goes down', [
+            service('reset', family, [80], 'web', server_down_action='reset',
+                    server_down_drain_s=drain_s),
+            service('keep', family, [81], 'web'),
+            service('move', family, [53], 'web', protocol='udp', server_down_action='move')],
+        server_pools=[{'name': 'web', 'health_monitors': [monitor],
+                       'real_servers': [real(host)]}]))
+    case.options = ['--down', f'{host.address}@{down_s}']
+    sources, start = Sources(), case.now_us
+    flows = [Flow(case, proto, client(n, family), port, host, sources.next(family))
+             for n, (proto, port) in enumerate((('tcp', 80), ('tcp', 81), ('udp', 53)), 1)]
+    for flow in flows:
+        flow.open()
+    case.wait(down_s + drain_s - 1)
+    for flow in flows[:2]:
+        flow.exchange(b'the drain time', b'is not over')
+    lost = flows[2].pair('client', payload=b'nobody else is there')[0]
+    case.dropped(lost, 'drop_no_server')
+    case.expect(conn_orphaned=1)
+    case.now_us = start + (down_s + drain_s + 1 + sweep_s) * 1000000 + 300000
+    for to in ('server', 'client'):
+        case.asked(question(flows[0], to))
+    for sender in ('client', 'server'):
+        got = flows[0].pair(sender, 'A')[0]
+        case.answered(got, 'drop_server_down', reset_of(got), 'rst_sent')
+    flows[1].exchange(b'kept', b'all the same')
+    case.wait(10 + LATE)
+    case.expect(conn_closed=1)
+    flows[1].exchange(b'kept', b'all the same')
+    return case
+
+
+CASES = [outside_window, outside_window_one_way, used_again, lambda: server_down(4)]

@@ -71,6 +71,7 @@ class Case:
         self.counts = collections.Counter()
         self.now_us = 1000 * MICROSECONDS
         self.step_us = 1000
+        self.options = []  # of ballast_replay
 
     def folder(self):
         return HERE / self.name
@@ -123,10 +124,18 @@ class Case:
         self.out.append(bytes(reply))
         self.counts.update([reason, 'originated', 'tx', kind])
 
+    def asked(self, frame):
+        """Sent by Ballast of itself, before the next frame comes."""
+        self.out.append(bytes(frame))
+        self.counts.update(['originated', 'tx', 'tcp_asked'])
+
     def files(self):
         """What the statement says about files of the folder, byte for byte."""
-        return {'config.json': (json.dumps(self.config, indent=2) + '\n').encode(),
-                'in.pcap': pcap_bytes(self.records)}
+        files = {'config.json': (json.dumps(self.config, indent=2) + '\n').encode(),
+                 'in.pcap': pcap_bytes(self.records)}
+        if self.options:
+            files['options.json'] = (json.dumps(self.options) + '\n').encode()
+        return files
 
     def contradictions(self):
         """How out.pcap and counters.json differ from what is stated, a line each."""
