@@ -144,8 +144,10 @@ def server_down(family):
     down_s, drain_s, sweep_s = 10, 20, 4
     host = server(1, family)
     monitor = {'type': 'tcp', 'port': 80}
+    # vip_source() knows the NAT ports of an IPv6 VIP beside an IPv4 one.
+    others = [service('other', 4, [80], [server(2, 4)])] if family == 6 else []
     case = Case(f'{66 + family // 2}-server-down-ipv{family}', configuration(
-        'a server goes down', [
+        'a server goes down', others + [
             service('reset', family, [80], 'web', server_down_action='reset',
                     server_down_drain_s=drain_s),
             service('keep', family, [81], 'web'),
@@ -177,4 +179,4 @@ def server_down(family):
     return case
 
 
-CASES = [outside_window, outside_window_one_way, used_again, lambda: server_down(4)]
+CASES = [outside_window, outside_window_one_way, used_again, lambda: server_down(4), lambda: server_down(6)]
