@@ -14,7 +14,7 @@
 #define FIN (LB_TCP_FIN | LB_TCP_ACK)
 #define MIB (INT64_C(1) << 20)
 
-static const enum lb_forwarding MODES[] = {LB_FORWARD_FULLNAT, LB_FORWARD_NAT, LB_FORWARD_DSR};
+static const uint8_t MODES[] = {LB_FORWARD_FULLNAT, LB_FORWARD_NAT, LB_FORWARD_DSR};
 
 /* A connection with numbers that do not wrap: the twin counts plainly. */
 struct talk {

@@ -132,8 +132,8 @@ Test(server_down, reset_tells_the_client_where_replies_do_not_pass)
 	}
 }
 
-static const enum lb_forwarding ALL_MODES[] = {LB_FORWARD_FULLNAT, LB_FORWARD_NAT, LB_FORWARD_DSR,
-					       LB_FORWARD_IPIP, LB_FORWARD_GUE};
+static const uint8_t ALL_MODES[] = {LB_FORWARD_FULLNAT, LB_FORWARD_NAT, LB_FORWARD_DSR,
+				    LB_FORWARD_IPIP, LB_FORWARD_GUE};
 
 /* Both are asked from where they know the connection, by a number that fits nowhere; what they say
  * then is answered by a reset. */
