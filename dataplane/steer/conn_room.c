@@ -11,7 +11,6 @@
 #define EVICT_IDLE_TICKS ((LB_EVICT_IDLE_S * 1000u) >> LB_TICK_SHIFT_MS)
 #define EVICT_PLACES 8u
 #define RANK_USELESS 0x10000u /* over or embryonic; below: ticks of idleness */
-#define FEW_EMBRYOS 128u      /* fewer than 1 to so many entries: they are no flood */
 #define OWN_MARKS_SEARCHED 16u
 
 static bool is_over_for_good(const struct lb_conn *conn)

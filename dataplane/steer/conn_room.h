@@ -36,7 +36,7 @@ static inline bool lb_conn_has_ample_room(const struct lb_steer *st,
 	       f->n_used + n_wanted <= n_places - n_places / 5;
 }
 
-#define LB_FEW_EMBRYOS 64u /* fewer than 1 in so many: they are no flood */
+#define LB_FEW_EMBRYOS 128u /* fewer than 1 to so many entries: they are no flood */
 
 static inline bool lb_conn_has_many_embryos(const struct lb_steer *st)
 {

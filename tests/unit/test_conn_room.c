@@ -293,24 +293,29 @@ static void open_mixed_world(struct world *w)
 						 .n_servers = 4});
 }
 
+static void client_frame(struct frame *f, uint16_t port, uint32_t n, uint8_t flags)
+{
+	char client[LB_ADDR_TEXT_MAX];
+
+	snprintf(client, sizeof(client), "10.0.%u.%u", n >> 8, n & 0xff);
+	world_tcp(f, client, 1024, WORLD_VIP, port, flags);
+}
+
 /* Establishes connections of clients `first`.. until one is refused or there are `max`; returns how
  * many there were. */
 static uint32_t establish(struct world *w, uint16_t port, uint32_t first, uint32_t max)
 {
-	char client[LB_ADDR_TEXT_MAX];
 	struct frame f, r;
 
 	for (uint32_t n = 0; n < max; n++) {
-		snprintf(client, sizeof(client), "10.0.%u.%u", (first + n) >> 8,
-			 (first + n) & 0xff);
-		world_tcp(&f, client, 1024, WORLD_VIP, port, SYN);
+		client_frame(&f, port, first + n, SYN);
 		if (world_send(w, &f) != LB_VERDICT_TX)
 			return n;
 		if (port == FULLNAT_PORT) {
 			world_tcp_answer(&r, &f, SYN | ACK);
 			cr_assert_eq(world_send(w, &r), LB_VERDICT_TX);
 		}
-		world_tcp(&f, client, 1024, WORLD_VIP, port, ACK);
+		client_frame(&f, port, first + n, ACK);
 		cr_assert_eq(world_send(w, &f), LB_VERDICT_TX);
 	}
 	return max;
@@ -357,6 +362,25 @@ Test(conn_room, a_nat_connection_takes_the_room_of_two_one_way_ones)
 	cr_assert_eq(establish(&w, DSR_PORT, 20000, 1000), 1000);
 	cr_expect_leq(lb_pipeline_entries(w.pl), 2000);
 	cr_expect_geq(lb_pipeline_entries(w.pl), 1999);
+	world_close(&w);
+}
+
+/* Of 2000 entries: more than one in 128. */
+Test(conn_room, one_handshake_to_128_entries_is_a_flood)
+{
+	struct frame f;
+	struct world w;
+	uint32_t n = 0;
+
+	open_mixed_world(&w);
+	cr_assert_eq(establish(&w, FULLNAT_PORT, 0, 950), 950, "room is short from here on");
+	for (;; n++) {
+		client_frame(&f, FULLNAT_PORT, 20000 + n, SYN);
+		if (n == 100 || world_send(&w, &f) != LB_VERDICT_TX)
+			break;
+	}
+	cr_expect_eq(n, 16, "%u strangers came in", n);
+	cr_expect_eq(w.last.drop_reason, LB_COUNT_drop_unproven);
 	world_close(&w);
 }
 
