@@ -11,7 +11,7 @@
 #define EVICT_IDLE_TICKS ((LB_EVICT_IDLE_S * 1000u) >> LB_TICK_SHIFT_MS)
 #define EVICT_PLACES 8u
 #define RANK_USELESS 0x10000u /* over or embryonic; below: ticks of idleness */
-#define OWN_MARKS_SEARCHED 16u
+#define ANY_REAL UINT32_MAX
 
 static bool is_over_for_good(const struct lb_conn *conn)
 {
@@ -98,21 +98,31 @@ void lb_conn_skip_begun(struct lb_steer *st)
 	find_oldest(st, &st->begun, lb_conn_is_embryonic);
 }
 
-const struct lb_conn *lb_conn_oldest_embryo(const struct lb_steer *st,
-					    const struct lb_conn_request *rq)
+/* The oldest embryonic connection of the service, if its mark is among the worker's first;
+ * `real_id`: to this server, unless it is ANY_REAL. */
+static struct lb_conn *find_own(const struct lb_steer *st, uint32_t slot, uint32_t real_id,
+				const struct lb_conn_mark **mark)
 {
 	const struct lb_conn_fifo *fifo = &st->begun;
 
 	for (uint32_t i = 0; i < LB_MARKS_SKIPPED && i < fifo->n; i++) {
-		const struct lb_conn_mark *mark = &fifo->marks[(fifo->first + i) % fifo->n_max];
-		const struct lb_conn *conn = NULL;
+		struct lb_conn *conn;
 
-		if (mark->is_v6 == rq->key->is_v6)
-			conn = find_marked(st, mark, lb_conn_is_embryonic);
-		if (conn != NULL && conn->service == rq->slot && conn->fwd.real_id == rq->real_id)
+		*mark = &fifo->marks[(fifo->first + i) % fifo->n_max];
+		conn = find_marked(st, *mark, lb_conn_is_embryonic);
+		if (conn != NULL && conn->service == slot &&
+		    (real_id == ANY_REAL || conn->fwd.real_id == real_id))
 			return conn;
 	}
 	return NULL;
+}
+
+const struct lb_conn *lb_conn_oldest_embryo(const struct lb_steer *st,
+					    const struct lb_conn_request *rq)
+{
+	const struct lb_conn_mark *mark;
+
+	return find_own(st, rq->slot, rq->real_id, &mark);
 }
 
 static void evict(struct lb_steer *st, struct lb_conn *conn, bool is_v6)
@@ -228,24 +238,17 @@ static bool is_young(const struct lb_steer *st, uint64_t now_ms)
  * of the worker's: under a flood of this service it is. */
 static bool replace_own(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms)
 {
-	struct lb_conn_fifo *fifo = &st->begun;
+	const struct lb_conn_mark *mark;
+	struct lb_conn *conn;
 
-	if (find_oldest(st, fifo, lb_conn_is_embryonic) == NULL)
+	lb_conn_skip_begun(st);
+	conn = find_own(st, rq->slot, ANY_REAL, &mark);
+	if (conn == NULL || (lb_conn_mark_age_ms(mark, now_ms) < LB_EMBRYO_KEEP_MS &&
+			     !lb_conn_is_proven(st, rq, now_ms)))
 		return false;
-	for (uint32_t i = 0; i < OWN_MARKS_SEARCHED && i < fifo->n; i++) {
-		const struct lb_conn_mark *mark = &fifo->marks[(fifo->first + i) % fifo->n_max];
-		struct lb_conn *conn = find_marked(st, mark, lb_conn_is_embryonic);
-
-		if (conn == NULL || conn->service != rq->slot)
-			continue;
-		if (lb_conn_mark_age_ms(mark, now_ms) < LB_EMBRYO_KEEP_MS &&
-		    !lb_conn_is_proven(st, rq, now_ms))
-			return false;
-		if (!rq->is_question)
-			evict(st, conn, mark->is_v6);
-		return true;
-	}
-	return false;
+	if (!rq->is_question)
+		evict(st, conn, mark->is_v6);
+	return true;
 }
 
 static enum lb_counter admit_by_limits(struct lb_steer *st, struct lb_conn_request *rq,
