@@ -248,12 +248,13 @@ static struct lb_conn *open_conn(struct lb_pipeline *pl, struct lb_pkt *p, uint6
 	}
 	p->real_id = rq.real_id;
 	conn = lb_conn_open(st, &rq, now_ms, &reason);
-	if (conn != NULL && p->proto == IPPROTO_TCP)
-		lb_conn_begin_numbers(conn, p);
-	if (conn != NULL && choice.is_adoption)
-		lb_count(st, LB_COUNT_conn_adopted);
-	if (conn != NULL)
+	if (likely(conn != NULL)) {
+		if (p->proto == IPPROTO_TCP)
+			lb_conn_begin_numbers(conn, p);
+		if (choice.is_adoption)
+			lb_count(st, LB_COUNT_conn_adopted);
 		return conn;
+	}
 	if (reason == LB_COUNT_drop_table_full && choice.spare != UINT32_MAX) {
 		lb_count(st, LB_COUNT_conn_hash_only);
 		lb_send_by_table(st, p, rq.slot, choice.spare);
