@@ -78,7 +78,7 @@ static void read_question(const struct lb_config *cfg, const char *query, struct
 	static const char *const protocols[] = {"tcp", "udp", NULL};
 	static const char *const flags[] = {"syn", "ack", "fin", "rst", NULL};
 	static const uint8_t flag_bits[] = {0x02, 0x10, 0x11, 0x04};
-	char value[8];
+	char value[LB_HTTP_VALUE_MAX];
 
 	lb_query_check(query, known, errors);
 	if (!lb_http_query_get(query, "protocol", value, sizeof(value)))

@@ -85,7 +85,7 @@ static void on_end(struct lb_inquiry *q, enum lb_inquiry_end why)
 static void read_cursor(const struct lb_control *ctl, const char *query, struct lb_listing_query *q,
 			struct lb_error_list *errors)
 {
-	char value[32], end;
+	char value[LB_HTTP_VALUE_MAX], end;
 
 	if (!lb_http_query_get(query, "cursor", value, sizeof(value)))
 		return;
@@ -99,7 +99,7 @@ static void read_service(const struct lb_control *ctl, const char *query,
 			 struct lb_listing_query *q, struct lb_error_list *errors)
 {
 	const struct lb_config *cfg = lb_control_config(ctl);
-	char name[LB_NAME_MAX] = "";
+	char name[LB_HTTP_VALUE_MAX];
 
 	if (!lb_http_query_get(query, "virtual_service", name, sizeof(name)))
 		return;
@@ -115,7 +115,7 @@ static void read_query(const struct lb_control *ctl, const char *query, struct l
 		       struct lb_error_list *errors)
 {
 	static const char *const known[] = {"virtual_service", "client", "limit", "cursor", NULL};
-	char client[LB_PREFIX_TEXT_MAX] = "";
+	char client[LB_HTTP_VALUE_MAX];
 
 	*q = (struct lb_listing_query){.slot = UINT32_MAX};
 	lb_query_check(query, known, errors);

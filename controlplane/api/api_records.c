@@ -107,7 +107,7 @@ static void on_end(struct lb_inquiry *q, enum lb_inquiry_end why)
 
 static void read_cursor(const char *query, struct lb_records_query *q, struct lb_error_list *errors)
 {
-	char value[32], end;
+	char value[LB_HTTP_VALUE_MAX], end;
 
 	if (lb_http_query_get(query, "cursor", value, sizeof(value)) &&
 	    (value[0] < '0' || value[0] > '9' || sscanf(value, "%9u%c", &q->place, &end) != 1))
@@ -134,7 +134,7 @@ static void read_group(const struct lb_control *ctl, const char *query, struct l
 		       struct lb_error_list *errors)
 {
 	const struct lb_config *cfg = lb_control_config(ctl);
-	char group[LB_NAME_MAX] = "", service[LB_NAME_MAX] = "";
+	char group[LB_HTTP_VALUE_MAX], service[LB_HTTP_VALUE_MAX];
 	bool has_group = lb_http_query_get(query, "persistence_group", group, sizeof(group));
 	bool has_service = lb_http_query_get(query, "virtual_service", service, sizeof(service));
 	uint32_t of_group = has_group ? find_group(cfg, group) : LB_CFG_NONE;
@@ -171,7 +171,7 @@ static void read_server(const struct lb_control *ctl, const char *query, struct 
 {
 	const struct lb_reconcile *reconcile = lb_control_reconcile(ctl);
 	const struct lb_config *cfg = lb_control_config(ctl);
-	char text[LB_NAME_MAX] = "";
+	char text[LB_HTTP_VALUE_MAX];
 	struct lb_addr addr;
 
 	q->has_members = lb_http_query_get(query, "real_server", text, sizeof(text));
@@ -211,7 +211,7 @@ static void read_query(const struct lb_control *ctl, const char *query, struct l
 					      NULL};
 	static const char *const clearing[] = {"virtual_service", "persistence_group", "client",
 					       "real_server", NULL};
-	char client[LB_PREFIX_TEXT_MAX] = "";
+	char client[LB_HTTP_VALUE_MAX];
 
 	lb_query_check(query, q->is_clearing ? clearing : listing, errors);
 	q->limit = lb_query_number(query, "limit", 1, LB_RECORDS_LIMIT_MAX,

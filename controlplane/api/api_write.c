@@ -3,6 +3,7 @@
 #include "config/document_edit.h"
 #include "config/json.h"
 #include "problem.h"
+#include "query.h"
 #include "route.h"
 #include "write.h"
 
@@ -134,18 +135,6 @@ static bool has_right_type(const struct lb_http_head *head)
 	       is_type(head->content_type, "application/merge-patch+json");
 }
 
-/* False: the value is neither true nor false. */
-static bool get_flag(const char *query, const char *name, bool *out)
-{
-	char value[8];
-
-	*out = false;
-	if (!lb_http_query_get(query, name, value, sizeof(value)))
-		return true;
-	*out = strcmp(value, "true") == 0 || value[0] == '\0';
-	return *out || strcmp(value, "false") == 0;
-}
-
 static enum lb_edit op_of(enum lb_http_method method)
 {
 	switch (method) {
@@ -160,13 +149,18 @@ static enum lb_edit op_of(enum lb_http_method method)
 	}
 }
 
-static struct lb_write *make_write(struct lb_http_exchange *x, struct api_write *a)
+static struct lb_write *make_write(struct lb_http_exchange *x, struct api_write *a,
+				   struct lb_error_list *errors)
 {
+	static const char *const known[] = {"dry_run", "pending_restart", NULL};
 	const struct lb_http_head *head = lb_http_exchange_head(x);
 	struct lb_write *w = lb_write_create();
 
 	if (w == NULL)
 		return NULL;
+	lb_query_check(head->query, known, errors);
+	w->is_dry_run = lb_query_flag(head->query, "dry_run", errors);
+	w->accepts_restart = lb_query_flag(head->query, "pending_restart", errors);
 	w->body = lb_http_exchange_take_body(x, &w->n_body);
 	w->edit = strcmp(a->resource, "config") == 0 ? replace_document : edit_resource;
 	w->on_end = on_end;
@@ -178,21 +172,15 @@ static struct lb_write *make_write(struct lb_http_exchange *x, struct api_write 
 void lb_api_write(struct lb_control *ctl, struct lb_http_exchange *x, const char *resource)
 {
 	const struct lb_http_head *head = lb_http_exchange_head(x);
+	struct lb_error_list errors;
 	struct api_write *a;
 	struct lb_write *w;
-	bool is_dry_run, accepts_restart;
 
 	if (!has_right_type(head)) {
 		lb_answer_problem(x, 415,
 				  "send application/json (PATCH also: "
 				  "application/merge-patch+json)",
 				  NULL, NULL);
-		return;
-	}
-	if (!get_flag(head->query, "dry_run", &is_dry_run) ||
-	    !get_flag(head->query, "pending_restart", &accepts_restart)) {
-		lb_answer_problem(x, 400, "dry_run and pending_restart are true or false", NULL,
-				  NULL);
 		return;
 	}
 	a = calloc(1, sizeof(*a));
@@ -202,17 +190,16 @@ void lb_api_write(struct lb_control *ctl, struct lb_http_exchange *x, const char
 	}
 	*a = (struct api_write){.x = x, .ctl = ctl, .op = op_of(head->method)};
 	snprintf(a->resource, sizeof(a->resource), "%s", resource);
-	w = make_write(x, a);
-	if (w == NULL) {
+	lb_error_list_init(&errors);
+	w = make_write(x, a, &errors);
+	if (w == NULL)
 		lb_answer_problem(x, 503, "out of memory", NULL, NULL);
-		free(a);
+	else if (errors.n != 0)
+		lb_answer_problem(x, 400, "the query is not understood", &errors, NULL);
+	else if (lb_write_submit(ctl, w) == 0)
 		return;
-	}
-	w->is_dry_run = is_dry_run;
-	w->accepts_restart = accepts_restart;
-	if (lb_write_submit(ctl, w) < 0) {
+	else
 		lb_answer_problem(x, 503, "too many writes are waiting", NULL, NULL);
-		lb_write_free(w);
-		free(a);
-	}
+	lb_write_free(w);
+	free(a);
 }

@@ -18,17 +18,33 @@ static bool is_known(const char *name, size_t n, const char *const *known)
 	return false;
 }
 
+static bool is_repeated(const char *query, const char *pair, size_t n)
+{
+	while (query < pair) {
+		if (strcspn(query, "=&") == n && memcmp(query, pair, n) == 0)
+			return true;
+		query += strcspn(query, "&") + 1;
+	}
+	return false;
+}
+
 void lb_query_check(const char *query, const char *const *known, struct lb_error_list *errors)
 {
-	while (*query != '\0') {
-		size_t n_pair = strcspn(query, "&"), n = strcspn(query, "=&");
-		char name[VALUE_MAX];
+	const char *pair = query;
 
-		if (n > 0 && !is_known(query, n, known)) {
-			snprintf(name, sizeof(name), "%.*s", (int)n, query);
+	while (*pair != '\0') {
+		size_t n_pair = strcspn(pair, "&"), n = strcspn(pair, "=&");
+		char name[VALUE_MAX], value[VALUE_MAX];
+
+		snprintf(name, sizeof(name), "%.*s", (int)n, pair);
+		if (n > 0 && !is_known(pair, n, known))
 			lb_error_list_add(errors, name, "is no parameter of this resource");
-		}
-		query += n_pair + (query[n_pair] == '&');
+		else if (n > 0 && is_repeated(query, pair, n))
+			lb_error_list_add(errors, name, "is given twice");
+		else if (n < n_pair &&
+			 lb_http_unescape(pair + n + 1, n_pair - n - 1, value, sizeof(value)) < 0)
+			lb_error_list_add(errors, name, "has a value that cannot be read");
+		pair += n_pair + (pair[n_pair] == '&');
 	}
 }
 
@@ -69,6 +85,17 @@ uint32_t lb_query_word(const char *query, const char *name, const char *const *w
 			return i;
 	complain_of_word(name, words, errors);
 	return 0;
+}
+
+bool lb_query_flag(const char *query, const char *name, struct lb_error_list *errors)
+{
+	char value[VALUE_MAX];
+
+	if (!lb_http_query_get(query, name, value, sizeof(value)) || strcmp(value, "false") == 0)
+		return false;
+	if (value[0] != '\0' && strcmp(value, "true") != 0)
+		lb_error_list_add(errors, name, "must be true or false");
+	return true;
 }
 
 uint32_t lb_query_number(const char *query, const char *name, uint32_t min, uint32_t max,

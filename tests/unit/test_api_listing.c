@@ -108,6 +108,8 @@ Test(api_listing, what_cannot_be_listed_is_refused_and_a_late_worker_is_told)
 		{"client=nobody", "\"pointer\":\"client\""},
 		{"virtual_service=none", "\"pointer\":\"virtual_service\""},
 		{"page=2", "is no parameter"},
+		{"limit=%322%", "\"pointer\":\"limit\""},
+		{"cursor=0-000000000000000000000000000001", "\"pointer\":\"cursor\""},
 	};
 	struct api_fixture f;
 	char path[96];

@@ -17,6 +17,11 @@ static const char document[] =
 	"[82], \"forwarding\": \"fullnat\", \"server_pool\": \"web\"}]}\n";
 static char text[API_ANSWER_MAX];
 
+/* More than any name or prefix has. */
+#define LONG                                                                                       \
+	"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567" \
+	"89"
+
 static int begin(const struct api_fixture *f, const char *method, const char *path)
 {
 	uint32_t n = fake_dataplane()->n_asked;
@@ -122,9 +127,16 @@ Test(api_records, what_cannot_be_asked_is_refused)
 		{"GET", "group=g", "is no parameter"},
 		{"DELETE", "", "say whose"},
 		{"DELETE", "limit=3&client=::/0", "is no parameter"},
+		{"DELETE", "persistence_group=g&client=198.51.100.7%2", "\"pointer\":\"client\""},
+		{"DELETE", "persistence_group=g&client=198.51.100.0/024%00", "cannot be read"},
+		{"DELETE", "persistence_group=g&client=" LONG, "must be an address"},
+		{"DELETE", "persistence_group=g&real_server=" LONG, "the name or the address"},
+		{"DELETE", "client=::/0&virtual_service=" LONG, "must name a virtual service"},
+		{"DELETE", "client=::/0&persistence_group=" LONG, "must name a persistence group"},
+		{"DELETE", "client=192.0.2.1&client=192.0.2.2", "given twice"},
 	};
 	struct api_fixture f;
-	char path[96];
+	char path[192];
 
 	api_start_with(&f, document, true);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
