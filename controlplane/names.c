@@ -13,6 +13,14 @@ uint32_t lb_names_service_idx(const struct lb_names *n, uint32_t slot)
 	return LB_CFG_NONE;
 }
 
+uint32_t lb_names_find_service(const struct lb_names *n, const char *name)
+{
+	for (uint32_t i = 0; i < n->cfg->n_services; i++)
+		if (strcmp(n->cfg->services[i].name, name) == 0)
+			return i;
+	return LB_CFG_NONE;
+}
+
 uint32_t lb_names_real_idx(const struct lb_names *n, uint32_t service_idx, uint32_t real_id)
 {
 	const struct lb_cfg_pool *pool = &n->cfg->pools[n->cfg->services[service_idx].pool];

@@ -21,6 +21,7 @@ struct lb_names {
 
 /* Index into cfg->services. */
 uint32_t lb_names_service_idx(const struct lb_names *n, uint32_t slot);
+uint32_t lb_names_find_service(const struct lb_names *n, const char *name);
 /* Index into the pool of the service in `slot`. */
 uint32_t lb_names_real_idx(const struct lb_names *n, uint32_t service_idx, uint32_t real_id);
 

@@ -1,19 +1,14 @@
 #include "api_explain.h"
 
+#include "api_inquiry.h"
 #include "explain_json.h"
-#include "inquiry.h"
-#include "problem.h"
 #include "query.h"
 
-#include <errno.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct explain_request {
-	struct lb_inquiry inquiry;
-	struct lb_control *ctl;
-	struct lb_http_exchange *x;
+	struct lb_api_inquiry asked;
 	struct lb_answer answers[LB_WORKERS_MAX];
 	bool has_answered[LB_WORKERS_MAX];
 	uint32_t n_answers;
@@ -27,37 +22,36 @@ static void on_report(struct lb_inquiry *q, const struct lb_report *report)
 	r->has_answered[report->worker] = true;
 }
 
-static void answer_late(struct explain_request *r)
+static void give_up_late(struct explain_request *r)
 {
-	uint32_t n = lb_dataplane_n_workers(lb_control_dataplane(r->ctl)), i = 0;
+	uint32_t n = lb_dataplane_n_workers(lb_control_dataplane(r->asked.ctl)), i = 0;
 	char detail[96];
 
 	while (i < n && r->has_answered[i])
 		i++;
 	snprintf(detail, sizeof(detail), "worker %u has not answered for %u ms", i,
 		 LB_INQUIRY_PATIENCE_MS);
-	lb_answer_problem(r->x, 504, detail, NULL, NULL);
+	lb_api_inquiry_give_up(&r->asked, 504, detail, NULL);
 }
 
 static void on_end(struct lb_inquiry *q, enum lb_inquiry_end why)
 {
 	struct explain_request *r = (struct explain_request *)q;
 	const struct lb_answer *a = lb_explain_decider(r->answers, r->n_answers);
-	struct lb_names names = {lb_control_config(r->ctl), lb_control_reconcile(r->ctl)};
-	struct lb_text body = {0};
+	struct lb_names names = lb_api_inquiry_names(&r->asked);
 
-	if (why == LB_INQUIRY_STOPPED) {
-		lb_answer_problem(r->x, 503, "the daemon is ending", NULL, NULL);
-	} else if (why == LB_INQUIRY_LATE) {
-		answer_late(r);
+	if (why == LB_INQUIRY_LATE) {
+		give_up_late(r);
+	} else if (!lb_api_inquiry_is_answered(&r->asked, why)) {
+		return;
 	} else if (a == NULL) {
-		lb_answer_problem(r->x, 503, "a change has not reached every worker yet; ask again",
-				  NULL, NULL);
+		lb_api_inquiry_give_up(&r->asked, 503,
+				       "a change has not reached every worker yet; ask again",
+				       NULL);
 	} else {
-		lb_explain_json(&names, &q->query.question, a, &body);
-		lb_answer_text(r->x, 200, LB_TYPE_JSON, &body, NULL);
+		lb_explain_json(&names, &q->query.question, a, &r->asked.body);
+		lb_api_inquiry_answer(&r->asked);
 	}
-	free(r);
 }
 
 static void read_interface(const struct lb_config *cfg, const char *query, struct lb_question *q,
@@ -98,32 +92,18 @@ static void read_question(const struct lb_config *cfg, const char *query, struct
 
 void lb_api_explain(struct lb_control *ctl, struct lb_http_exchange *x)
 {
-	struct explain_request *r = calloc(1, sizeof(*r));
+	struct explain_request *r = lb_api_inquiry_create(ctl, x, sizeof(*r), LB_QUERY_EXPLAIN);
 	struct lb_error_list errors;
-	int rc;
 
-	if (r == NULL) {
-		lb_answer_problem(x, 503, "out of memory", NULL, NULL);
+	if (r == NULL)
 		return;
-	}
+	r->asked.inquiry.on_report = on_report;
+	r->asked.inquiry.on_end = on_end;
 	lb_error_list_init(&errors);
-	r->ctl = ctl;
-	r->x = x;
-	r->inquiry = (struct lb_inquiry){
-		.patience_ms = LB_INQUIRY_PATIENCE_MS, .on_report = on_report, .on_end = on_end};
-	r->inquiry.query.type = LB_QUERY_EXPLAIN;
 	read_question(lb_control_config(ctl), lb_http_exchange_head(x)->query,
-		      &r->inquiry.query.question, &errors);
-	if (errors.n != 0) {
-		lb_answer_problem(x, 400, "the query is not understood", &errors, NULL);
-		free(r);
-		return;
-	}
-	rc = lb_inquiry_start(lb_control_inquiries(ctl), lb_control_dataplane(ctl), &r->inquiry);
-	if (rc == 0)
-		return;
-	lb_answer_problem(x, 503,
-			  rc == -EAGAIN ? "too many questions are unanswered" : "out of memory",
-			  NULL, NULL);
-	free(r);
+		      &r->asked.inquiry.query.question, &errors);
+	if (errors.n != 0)
+		lb_api_inquiry_give_up(&r->asked, 400, "the query is not understood", &errors);
+	else
+		lb_api_inquiry_start(&r->asked);
 }

@@ -1,29 +1,22 @@
 #include "api_listing.h"
 
-#include "inquiry.h"
-#include "names.h"
-#include "problem.h"
+#include "api_inquiry.h"
 #include "query.h"
 #include "state_json.h"
 
-#include <errno.h>
 #include <netinet/in.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 
 struct listing_request {
-	struct lb_inquiry inquiry;
-	struct lb_control *ctl;
-	struct lb_http_exchange *x;
-	struct lb_text body;
+	struct lb_api_inquiry asked;
 	struct lb_listing_end page;
 };
 
 static void add_conn(struct listing_request *r, const struct lb_listing_record *c, uint32_t worker)
 {
-	struct lb_names names = {lb_control_config(r->ctl), lb_control_reconcile(r->ctl)};
+	struct lb_names names = lb_api_inquiry_names(&r->asked);
 	const char *state = lb_answer_tcp_state(c->tcp_state);
-	struct lb_text *out = &r->body;
+	struct lb_text *out = &r->asked.body;
 	char text[LB_END_TEXT_MAX];
 
 	lb_text_json_open(out, NULL, '{');
@@ -55,29 +48,21 @@ static void on_report(struct lb_inquiry *q, const struct lb_report *report)
 static void on_end(struct lb_inquiry *q, enum lb_inquiry_end why)
 {
 	struct listing_request *r = (struct listing_request *)q;
-	const struct lb_dataplane *dp = lb_control_dataplane(r->ctl);
+	struct lb_text *body = &r->asked.body;
 	uint32_t worker = q->query.listing.worker + r->page.is_end;
 	char cursor[32];
 
-	if (why != LB_INQUIRY_ANSWERED) {
-		lb_answer_problem(r->x, why == LB_INQUIRY_LATE ? 504 : 503,
-				  why == LB_INQUIRY_LATE ? "a worker has not answered in time"
-							 : "the daemon is ending",
-				  NULL, NULL);
-		lb_text_free(&r->body);
-		free(r);
+	if (!lb_api_inquiry_is_answered(&r->asked, why))
 		return;
-	}
-	lb_text_json_close(&r->body, ']');
-	if (worker < lb_dataplane_n_workers(dp)) {
+	lb_text_json_close(body, ']');
+	if (worker < lb_dataplane_n_workers(lb_control_dataplane(r->asked.ctl))) {
 		snprintf(cursor, sizeof(cursor), "%u-%u", worker,
 			 r->page.is_end ? 0 : r->page.bucket);
-		lb_text_json_str(&r->body, "cursor", cursor);
+		lb_text_json_str(body, "cursor", cursor);
 	}
-	lb_text_json_close(&r->body, '}');
-	lb_text_str(&r->body, "\n");
-	lb_answer_text(r->x, 200, LB_TYPE_JSON, &r->body, NULL);
-	free(r);
+	lb_text_json_close(body, '}');
+	lb_text_str(body, "\n");
+	lb_api_inquiry_answer(&r->asked);
 }
 
 /* ---- the query ---- */
@@ -95,68 +80,54 @@ static void read_cursor(const struct lb_control *ctl, const char *query, struct 
 		lb_error_list_add(errors, "cursor", "must be the one of the page before");
 }
 
-static void read_service(const struct lb_control *ctl, const char *query,
+static void read_service(const struct lb_names *names, const char *query,
 			 struct lb_listing_query *q, struct lb_error_list *errors)
 {
-	const struct lb_config *cfg = lb_control_config(ctl);
 	char name[LB_HTTP_VALUE_MAX];
+	uint32_t i;
 
 	if (!lb_http_query_get(query, "virtual_service", name, sizeof(name)))
 		return;
-	for (uint32_t i = 0; i < cfg->n_services; i++)
-		if (strcmp(cfg->services[i].name, name) == 0) {
-			q->slot = lb_reconcile_service_slot(lb_control_reconcile(ctl), i);
-			return;
-		}
-	lb_error_list_add(errors, "virtual_service", "must name a virtual service");
+	i = lb_names_find_service(names, name);
+	if (i == LB_CFG_NONE)
+		lb_error_list_add(errors, "virtual_service", "must name a virtual service");
+	else
+		q->slot = lb_reconcile_service_slot(names->reconcile, i);
 }
 
-static void read_query(const struct lb_control *ctl, const char *query, struct lb_listing_query *q,
-		       struct lb_error_list *errors)
+static void read_query(struct listing_request *r, struct lb_error_list *errors)
 {
 	static const char *const known[] = {"virtual_service", "client", "limit", "cursor", NULL};
-	char client[LB_HTTP_VALUE_MAX];
+	struct lb_listing_query *q = &r->asked.inquiry.query.listing;
+	const char *query = lb_http_exchange_head(r->asked.x)->query;
+	struct lb_names names = lb_api_inquiry_names(&r->asked);
 
-	*q = (struct lb_listing_query){.slot = UINT32_MAX};
+	q->slot = UINT32_MAX;
 	lb_query_check(query, known, errors);
 	q->limit = lb_query_number(query, "limit", 2, LB_LISTING_LIMIT_MAX,
 				   LB_API_LISTING_LIMIT_DEFAULT, errors);
-	read_cursor(ctl, query, q, errors);
-	read_service(ctl, query, q, errors);
-	q->has_src = lb_http_query_get(query, "client", client, sizeof(client));
-	if (q->has_src && lb_prefix_parse(client, &q->src) < 0)
-		lb_error_list_add(errors, "client",
-				  "must be an address or a prefix: 192.0.2.0/24 or 2001:db8::/32");
+	read_cursor(r->asked.ctl, query, q, errors);
+	read_service(&names, query, q, errors);
+	q->has_src = lb_query_prefix(query, "client", &q->src, errors);
+	r->page.bucket = q->bucket;
 }
 
 void lb_api_listing(struct lb_control *ctl, struct lb_http_exchange *x)
 {
-	struct listing_request *r = calloc(1, sizeof(*r));
+	struct listing_request *r = lb_api_inquiry_create(ctl, x, sizeof(*r), LB_QUERY_LISTING);
 	struct lb_error_list errors;
 
-	if (r == NULL) {
-		lb_answer_problem(x, 503, "out of memory", NULL, NULL);
+	if (r == NULL)
 		return;
-	}
+	r->asked.inquiry.on_report = on_report;
+	r->asked.inquiry.on_end = on_end;
 	lb_error_list_init(&errors);
-	*r = (struct listing_request){.ctl = ctl, .x = x};
-	r->inquiry.patience_ms = LB_INQUIRY_PATIENCE_MS;
-	r->inquiry.on_report = on_report;
-	r->inquiry.on_end = on_end;
-	r->inquiry.query.type = LB_QUERY_LISTING;
-	read_query(ctl, lb_http_exchange_head(x)->query, &r->inquiry.query.listing, &errors);
-	r->page.bucket = r->inquiry.query.listing.bucket;
+	read_query(r, &errors);
 	if (errors.n != 0) {
-		lb_answer_problem(x, 400, "the query is not understood", &errors, NULL);
-		free(r);
+		lb_api_inquiry_give_up(&r->asked, 400, "the query is not understood", &errors);
 		return;
 	}
-	lb_text_json_open(&r->body, NULL, '{');
-	lb_text_json_open(&r->body, "connections", '[');
-	if (lb_inquiry_start(lb_control_inquiries(ctl), lb_control_dataplane(ctl), &r->inquiry) ==
-	    0)
-		return;
-	lb_answer_problem(x, 503, "too many questions are unanswered", NULL, NULL);
-	lb_text_free(&r->body);
-	free(r);
+	lb_text_json_open(&r->asked.body, NULL, '{');
+	lb_text_json_open(&r->asked.body, "connections", '[');
+	lb_api_inquiry_start(&r->asked);
 }

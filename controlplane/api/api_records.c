@@ -1,27 +1,21 @@
 #include "api_records.h"
 
-#include "inquiry.h"
-#include "names.h"
-#include "problem.h"
+#include "api_inquiry.h"
 #include "query.h"
 
-#include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 struct records_request {
-	struct lb_inquiry inquiry;
-	struct lb_control *ctl;
-	struct lb_http_exchange *x;
-	struct lb_text body;
+	struct lb_api_inquiry asked;
 	struct lb_records_end page;
 	uint64_t n_cleared;
 };
 
 static void add_record(struct records_request *r, const struct lb_records_record *rec)
 {
-	struct lb_names names = {lb_control_config(r->ctl), lb_control_reconcile(r->ctl)};
-	struct lb_text *out = &r->body;
+	struct lb_names names = lb_api_inquiry_names(&r->asked);
+	struct lb_text *out = &r->asked.body;
 	char text[LB_ADDR_TEXT_MAX];
 	struct lb_addr machine;
 
@@ -52,35 +46,21 @@ static void on_report(struct lb_inquiry *q, const struct lb_report *report)
 
 static void answer(struct records_request *r)
 {
+	struct lb_text *body = &r->asked.body;
 	char cursor[16];
 
-	if (r->inquiry.query.records.is_clearing) {
-		lb_text_json_u64(&r->body, "cleared", r->n_cleared);
+	if (r->asked.inquiry.query.records.is_clearing) {
+		lb_text_json_u64(body, "cleared", r->n_cleared);
 	} else {
-		lb_text_json_close(&r->body, ']');
+		lb_text_json_close(body, ']');
 		if (!r->page.is_end) {
 			snprintf(cursor, sizeof(cursor), "%u", r->page.place);
-			lb_text_json_str(&r->body, "cursor", cursor);
+			lb_text_json_str(body, "cursor", cursor);
 		}
 	}
-	lb_text_json_close(&r->body, '}');
-	lb_text_str(&r->body, "\n");
-	lb_answer_text(r->x, 200, LB_TYPE_JSON, &r->body, NULL);
-	free(r);
-}
-
-static void give_up(struct records_request *r, int status, const char *why)
-{
-	lb_answer_problem(r->x, status, why, NULL, NULL);
-	lb_text_free(&r->body);
-	free(r);
-}
-
-static void start(struct records_request *r)
-{
-	if (lb_inquiry_start(lb_control_inquiries(r->ctl), lb_control_dataplane(r->ctl),
-			     &r->inquiry) < 0)
-		give_up(r, 503, "too many questions are unanswered");
+	lb_text_json_close(body, '}');
+	lb_text_str(body, "\n");
+	lb_api_inquiry_answer(&r->asked);
 }
 
 /* Clearing goes on to the table's end. */
@@ -88,19 +68,15 @@ static void on_end(struct lb_inquiry *q, enum lb_inquiry_end why)
 {
 	struct records_request *r = (struct records_request *)q;
 
-	if (why != LB_INQUIRY_ANSWERED) {
-		give_up(r, why == LB_INQUIRY_LATE ? 504 : 503,
-			why == LB_INQUIRY_LATE ? "a worker has not answered in time"
-					       : "the daemon is ending");
+	if (!lb_api_inquiry_is_answered(&r->asked, why))
 		return;
-	}
 	r->n_cleared += r->page.n_cleared;
 	if (!q->query.records.is_clearing || r->page.is_end) {
 		answer(r);
 		return;
 	}
 	q->query.records.place = r->page.place;
-	start(r);
+	lb_api_inquiry_start(&r->asked);
 }
 
 /* ---- the query ---- */
@@ -122,23 +98,16 @@ static uint32_t find_group(const struct lb_config *cfg, const char *name)
 	return LB_CFG_NONE;
 }
 
-static uint32_t find_service_group(const struct lb_config *cfg, const char *name)
-{
-	for (uint32_t i = 0; i < cfg->n_services; i++)
-		if (strcmp(cfg->services[i].name, name) == 0)
-			return cfg->services[i].group;
-	return LB_CFG_NONE;
-}
-
-static void read_group(const struct lb_control *ctl, const char *query, struct lb_records_query *q,
+static void read_group(const struct lb_names *names, const char *query, struct lb_records_query *q,
 		       struct lb_error_list *errors)
 {
-	const struct lb_config *cfg = lb_control_config(ctl);
+	const struct lb_config *cfg = names->cfg;
 	char group[LB_HTTP_VALUE_MAX], service[LB_HTTP_VALUE_MAX];
 	bool has_group = lb_http_query_get(query, "persistence_group", group, sizeof(group));
 	bool has_service = lb_http_query_get(query, "virtual_service", service, sizeof(service));
 	uint32_t of_group = has_group ? find_group(cfg, group) : LB_CFG_NONE;
-	uint32_t of_service = has_service ? find_service_group(cfg, service) : LB_CFG_NONE;
+	uint32_t i = has_service ? lb_names_find_service(names, service) : LB_CFG_NONE;
+	uint32_t of_service = i != LB_CFG_NONE ? cfg->services[i].group : LB_CFG_NONE;
 
 	if (has_group && of_group == LB_CFG_NONE)
 		lb_error_list_add(errors, "persistence_group", "must name a persistence group");
@@ -151,7 +120,7 @@ static void read_group(const struct lb_control *ctl, const char *query, struct l
 		return;
 	q->has_group = true;
 	q->group_id = (uint16_t)lb_reconcile_group_id(
-		lb_control_reconcile(ctl), cfg->groups[has_group ? of_group : of_service].name);
+		names->reconcile, cfg->groups[has_group ? of_group : of_service].name);
 }
 
 /* By the name that a pool gives it, or by its address. */
@@ -166,11 +135,11 @@ static bool find_machine(const struct lb_config *cfg, const char *text, struct l
 	return lb_addr_parse(text, out) == 0;
 }
 
-static void read_server(const struct lb_control *ctl, const char *query, struct lb_records_query *q,
+static void read_server(const struct lb_names *names, const char *query, struct lb_records_query *q,
 			struct lb_error_list *errors)
 {
-	const struct lb_reconcile *reconcile = lb_control_reconcile(ctl);
-	const struct lb_config *cfg = lb_control_config(ctl);
+	const struct lb_reconcile *reconcile = names->reconcile;
+	const struct lb_config *cfg = names->cfg;
 	char text[LB_HTTP_VALUE_MAX];
 	struct lb_addr addr;
 
@@ -199,8 +168,7 @@ static void read_server(const struct lb_control *ctl, const char *query, struct 
 	}
 }
 
-static void read_query(const struct lb_control *ctl, const char *query, struct lb_records_query *q,
-		       struct lb_error_list *errors)
+static void read_query(struct records_request *r, struct lb_error_list *errors)
 {
 	static const char *const listing[] = {"virtual_service",
 					      "persistence_group",
@@ -211,50 +179,42 @@ static void read_query(const struct lb_control *ctl, const char *query, struct l
 					      NULL};
 	static const char *const clearing[] = {"virtual_service", "persistence_group", "client",
 					       "real_server", NULL};
-	char client[LB_HTTP_VALUE_MAX];
+	struct lb_records_query *q = &r->asked.inquiry.query.records;
+	const struct lb_http_head *head = lb_http_exchange_head(r->asked.x);
+	struct lb_names names = lb_api_inquiry_names(&r->asked);
 
-	lb_query_check(query, q->is_clearing ? clearing : listing, errors);
-	q->limit = lb_query_number(query, "limit", 1, LB_RECORDS_LIMIT_MAX,
+	q->is_clearing = head->method == LB_HTTP_DELETE;
+	lb_query_check(head->query, q->is_clearing ? clearing : listing, errors);
+	q->limit = lb_query_number(head->query, "limit", 1, LB_RECORDS_LIMIT_MAX,
 				   LB_API_RECORDS_LIMIT_DEFAULT, errors);
-	read_cursor(query, q, errors);
-	read_group(ctl, query, q, errors);
-	read_server(ctl, query, q, errors);
-	q->has_client = lb_http_query_get(query, "client", client, sizeof(client));
-	if (q->has_client && lb_prefix_parse(client, &q->client) < 0)
-		lb_error_list_add(errors, "client",
-				  "must be an address or a prefix: 192.0.2.0/24 or 2001:db8::/32");
+	read_cursor(head->query, q, errors);
+	read_group(&names, head->query, q, errors);
+	read_server(&names, head->query, q, errors);
+	q->has_client = lb_query_prefix(head->query, "client", &q->client, errors);
 	if (q->is_clearing && errors->n == 0 && !q->has_client && !q->has_group && !q->has_members)
 		lb_error_list_add(errors, "",
 				  "say whose: client, persistence_group, virtual_service or "
 				  "real_server (client=0.0.0.0/0 and client=::/0 are everybody's)");
+	r->page.place = q->place;
 }
 
 void lb_api_records(struct lb_control *ctl, struct lb_http_exchange *x)
 {
-	const struct lb_http_head *head = lb_http_exchange_head(x);
-	struct records_request *r = calloc(1, sizeof(*r));
+	struct records_request *r = lb_api_inquiry_create(ctl, x, sizeof(*r), LB_QUERY_RECORDS);
 	struct lb_error_list errors;
 
-	if (r == NULL) {
-		lb_answer_problem(x, 503, "out of memory", NULL, NULL);
+	if (r == NULL)
 		return;
-	}
+	r->asked.inquiry.on_report = on_report;
+	r->asked.inquiry.on_end = on_end;
 	lb_error_list_init(&errors);
-	*r = (struct records_request){.ctl = ctl, .x = x};
-	r->inquiry.patience_ms = LB_INQUIRY_PATIENCE_MS;
-	r->inquiry.on_report = on_report;
-	r->inquiry.on_end = on_end;
-	r->inquiry.query.type = LB_QUERY_RECORDS;
-	r->inquiry.query.records.is_clearing = head->method == LB_HTTP_DELETE;
-	read_query(ctl, head->query, &r->inquiry.query.records, &errors);
-	r->page.place = r->inquiry.query.records.place;
+	read_query(r, &errors);
 	if (errors.n != 0) {
-		lb_answer_problem(x, 400, "the query is not understood", &errors, NULL);
-		free(r);
+		lb_api_inquiry_give_up(&r->asked, 400, "the query is not understood", &errors);
 		return;
 	}
-	lb_text_json_open(&r->body, NULL, '{');
-	if (!r->inquiry.query.records.is_clearing)
-		lb_text_json_open(&r->body, "records", '[');
-	start(r);
+	lb_text_json_open(&r->asked.body, NULL, '{');
+	if (!r->asked.inquiry.query.records.is_clearing)
+		lb_text_json_open(&r->asked.body, "records", '[');
+	lb_api_inquiry_start(&r->asked);
 }

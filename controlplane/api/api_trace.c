@@ -1,22 +1,17 @@
 #include "api_trace.h"
 
+#include "api_inquiry.h"
 #include "config/json.h"
 #include "courier.h"
-#include "inquiry.h"
 #include "problem.h"
 #include "trace_text.h"
 
-#include <errno.h>
 #include <math.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct trace_request {
-	struct lb_inquiry inquiry;
-	struct lb_control *ctl;
-	struct lb_http_exchange *x;
-	struct lb_text body;
+	struct lb_api_inquiry asked;
 	uint32_t n_packets;
 	uint32_t n_lost[LB_WORKERS_MAX];
 	uint64_t deadline_us;
@@ -31,14 +26,14 @@ static struct trace_request *request_of(struct lb_inquiry *q)
 static void on_report(struct lb_inquiry *q, const struct lb_report *report)
 {
 	struct trace_request *r = request_of(q);
-	struct lb_names names = {lb_control_config(r->ctl), lb_control_reconcile(r->ctl)};
+	struct lb_names names = lb_api_inquiry_names(&r->asked);
 
 	/* The last one says only that the worker has begun. */
 	if (report->is_last || r->n_packets == q->query.filter.count)
 		return;
 	r->n_packets++;
 	r->n_lost[report->worker] = report->trace.n_lost;
-	lb_trace_json(&names, &report->trace, report->worker, &r->body);
+	lb_trace_json(&names, &report->trace, report->worker, &r->asked.body);
 }
 
 /* Enough, or in vain. The workers are told to end before another trace can begin; while they have
@@ -48,12 +43,12 @@ static bool is_done(struct lb_inquiry *q)
 	struct trace_request *r = request_of(q);
 	struct lb_query end = {.type = LB_QUERY_TRACE, .id = q->query.id};
 
-	r->is_client_gone = r->is_client_gone || lb_http_exchange_is_abandoned(r->x);
+	r->is_client_gone = r->is_client_gone || lb_http_exchange_is_abandoned(r->asked.x);
 	if (!r->is_client_gone && r->n_packets < q->query.filter.count &&
 	    lb_now_us() < r->deadline_us)
 		return false;
-	return lb_inquiry_tell(lb_control_inquiries(r->ctl), lb_control_dataplane(r->ctl), &end) ==
-	       0;
+	return lb_inquiry_tell(lb_control_inquiries(r->asked.ctl),
+			       lb_control_dataplane(r->asked.ctl), &end) == 0;
 }
 
 static void on_end(struct lb_inquiry *q, enum lb_inquiry_end why)
@@ -63,16 +58,15 @@ static void on_end(struct lb_inquiry *q, enum lb_inquiry_end why)
 
 	for (uint32_t i = 0; i < LB_WORKERS_MAX; i++)
 		n_lost += r->n_lost[i];
-	lb_text_json_close(&r->body, ']');
-	lb_text_json_str(&r->body, "ended_by",
-			 why == LB_INQUIRY_STOPPED                       ? "daemon"
-			 : r->n_packets == r->inquiry.query.filter.count ? "count"
-									 : "timeout");
-	lb_text_json_u64(&r->body, "n_lost", n_lost);
-	lb_text_json_close(&r->body, '}');
-	lb_text_str(&r->body, "\n");
-	lb_answer_text(r->x, 200, LB_TYPE_JSON, &r->body, NULL);
-	free(r);
+	lb_text_json_close(&r->asked.body, ']');
+	lb_text_json_str(&r->asked.body, "ended_by",
+			 why == LB_INQUIRY_STOPPED                             ? "daemon"
+			 : r->n_packets == r->asked.inquiry.query.filter.count ? "count"
+									       : "timeout");
+	lb_text_json_u64(&r->asked.body, "n_lost", n_lost);
+	lb_text_json_close(&r->asked.body, '}');
+	lb_text_str(&r->asked.body, "\n");
+	lb_api_inquiry_answer(&r->asked);
 }
 
 /* ---- the body ---- */
@@ -119,20 +113,20 @@ static void read_protocol(const cJSON *item, struct lb_trace_filter *f,
 static void read_service(const struct trace_request *r, const cJSON *item,
 			 struct lb_trace_filter *f, struct lb_error_list *errors)
 {
-	const struct lb_config *cfg = lb_control_config(r->ctl);
+	struct lb_names names = lb_api_inquiry_names(&r->asked);
+	uint32_t i = cJSON_IsString(item) ? lb_names_find_service(&names, item->valuestring)
+					  : LB_CFG_NONE;
 
-	for (uint32_t i = 0; cJSON_IsString(item) && i < cfg->n_services; i++)
-		if (strcmp(cfg->services[i].name, item->valuestring) == 0) {
-			f->slot = lb_reconcile_service_slot(lb_control_reconcile(r->ctl), i);
-			return;
-		}
-	lb_error_list_add(errors, "/virtual_service", "must name a virtual service");
+	if (i == LB_CFG_NONE)
+		lb_error_list_add(errors, "/virtual_service", "must name a virtual service");
+	else
+		f->slot = lb_reconcile_service_slot(names.reconcile, i);
 }
 
 static void read_member(struct trace_request *r, const cJSON *item, uint32_t *timeout_s,
 			struct lb_error_list *errors)
 {
-	struct lb_trace_filter *f = &r->inquiry.query.filter;
+	struct lb_trace_filter *f = &r->asked.inquiry.query.filter;
 	const char *key = item->string;
 	char where[LB_ERROR_WHERE_MAX];
 
@@ -167,10 +161,10 @@ static void read_body(struct trace_request *r, struct lb_error_list *errors)
 	const cJSON *item;
 	cJSON *body = NULL;
 	size_t n;
-	const char *text = lb_http_exchange_body(r->x, &n);
+	const char *text = lb_http_exchange_body(r->asked.x, &n);
 
-	r->inquiry.query.filter = (struct lb_trace_filter){.count = LB_TRACE_COUNT_DEFAULT,
-							   .slot = UINT32_MAX};
+	r->asked.inquiry.query.filter = (struct lb_trace_filter){.count = LB_TRACE_COUNT_DEFAULT,
+								 .slot = UINT32_MAX};
 	if (n != 0 && lb_json_parse(text, n, &body, errors) < 0)
 		return;
 	if (body != NULL && !cJSON_IsObject(body))
@@ -181,48 +175,28 @@ static void read_body(struct trace_request *r, struct lb_error_list *errors)
 	r->deadline_us = lb_now_us() + timeout_s * UINT64_C(1000000);
 }
 
-static struct trace_request *make_request(struct lb_control *ctl, struct lb_http_exchange *x)
-{
-	struct trace_request *r = calloc(1, sizeof(*r));
-
-	if (r == NULL)
-		return NULL;
-	r->ctl = ctl;
-	r->x = x;
-	r->inquiry.query.type = LB_QUERY_TRACE;
-	r->inquiry.on_report = on_report;
-	r->inquiry.is_done = is_done;
-	r->inquiry.on_end = on_end;
-	return r;
-}
-
 void lb_api_trace(struct lb_control *ctl, struct lb_http_exchange *x)
 {
-	struct lb_inquiries *all = lb_control_inquiries(ctl);
 	struct trace_request *r;
 	struct lb_error_list errors;
 
-	if (lb_inquiry_is_open(all, LB_QUERY_TRACE)) {
+	if (lb_inquiry_is_open(lb_control_inquiries(ctl), LB_QUERY_TRACE)) {
 		lb_answer_problem(x, 409, "another trace is running", NULL, NULL);
 		return;
 	}
-	r = make_request(ctl, x);
-	if (r == NULL) {
-		lb_answer_problem(x, 503, "out of memory", NULL, NULL);
+	r = lb_api_inquiry_create(ctl, x, sizeof(*r), LB_QUERY_TRACE);
+	if (r == NULL)
 		return;
-	}
+	r->asked.inquiry.on_report = on_report;
+	r->asked.inquiry.is_done = is_done;
+	r->asked.inquiry.on_end = on_end;
 	lb_error_list_init(&errors);
 	read_body(r, &errors);
 	if (errors.n != 0) {
-		lb_answer_problem(x, 400, "the filter is not understood", &errors, NULL);
-		free(r);
+		lb_api_inquiry_give_up(&r->asked, 400, "the filter is not understood", &errors);
 		return;
 	}
-	lb_text_json_open(&r->body, NULL, '{');
-	lb_text_json_open(&r->body, "packets", '[');
-	if (lb_inquiry_start(all, lb_control_dataplane(ctl), &r->inquiry) == 0)
-		return;
-	lb_answer_problem(x, 503, "too many questions are unanswered", NULL, NULL);
-	lb_text_free(&r->body);
-	free(r);
+	lb_text_json_open(&r->asked.body, NULL, '{');
+	lb_text_json_open(&r->asked.body, "packets", '[');
+	lb_api_inquiry_start(&r->asked);
 }

@@ -60,6 +60,19 @@ void lb_query_end(const char *query, const char *name, struct lb_addr *addr, rte
 				  "[2001:db8::10]:443");
 }
 
+bool lb_query_prefix(const char *query, const char *name, struct lb_prefix *out,
+		     struct lb_error_list *errors)
+{
+	char value[VALUE_MAX];
+
+	if (!lb_http_query_get(query, name, value, sizeof(value)))
+		return false;
+	if (lb_prefix_parse(value, out) < 0)
+		lb_error_list_add(errors, name,
+				  "must be an address or a prefix: 192.0.2.0/24 or 2001:db8::/32");
+	return true;
+}
+
 static void complain_of_word(const char *name, const char *const *words,
 			     struct lb_error_list *errors)
 {

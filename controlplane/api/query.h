@@ -24,6 +24,10 @@ void lb_query_check(const char *query, const char *const *known, struct lb_error
 void lb_query_end(const char *query, const char *name, struct lb_addr *addr, rte_be16_t *port_be,
 		  struct lb_error_list *errors);
 
+/* An address or a prefix; false when it is absent. */
+bool lb_query_prefix(const char *query, const char *name, struct lb_prefix *out,
+		     struct lb_error_list *errors);
+
 /* The place of the value in the NULL-ended list; `absent` when there is none. */
 uint32_t lb_query_word(const char *query, const char *name, const char *const *words,
 		       uint32_t absent, struct lb_error_list *errors);

@@ -127,6 +127,26 @@ int api_ask(const struct api_fixture *f, const char *method, const char *path, c
 	return fd;
 }
 
+int api_begin(const struct api_fixture *f, const char *method, const char *path, const char *body)
+{
+	uint32_t n = fake_dataplane()->n_asked;
+	int fd = api_ask(f, method, path, body, NULL);
+
+	while (fake_dataplane()->n_asked == n)
+		api_turn(f);
+	return fd;
+}
+
+struct lb_report *api_add_report(uint32_t worker, bool is_last)
+{
+	struct lb_dataplane *dp = fake_dataplane();
+	struct lb_report *r = &dp->reports[dp->n_reports++];
+
+	*r = (struct lb_report){
+		.type = dp->asked.type, .id = dp->asked.id, .worker = worker, .is_last = is_last};
+	return r;
+}
+
 /* The status; `answer` gets everything. */
 int api_hear(const struct api_fixture *f, int fd, char answer[API_ANSWER_MAX])
 {

@@ -40,6 +40,11 @@ void api_turn(const struct api_fixture *f);
 int api_ask(const struct api_fixture *f, const char *method, const char *path, const char *body,
 	    const char *headers);
 
+/* The same for a question to the workers: it has reached them. */
+int api_begin(const struct api_fixture *f, const char *method, const char *path, const char *body);
+/* To the last question, told at the next turn; the test fills in the rest. */
+struct lb_report *api_add_report(uint32_t worker, bool is_last);
+
 /* The status; `answer` gets everything. */
 int api_hear(const struct api_fixture *f, int fd, char answer[API_ANSWER_MAX]);
 int api_get(const struct api_fixture *f, const char *path, char answer[API_ANSWER_MAX]);

@@ -19,29 +19,13 @@ static struct lb_answer base_answer(uint32_t worker)
 
 static void tell(uint32_t worker, const struct lb_answer *a)
 {
-	struct lb_dataplane *dp = fake_dataplane();
-
-	dp->reports[dp->n_reports++] = (struct lb_report){.type = LB_QUERY_EXPLAIN,
-							  .id = dp->asked.id,
-							  .worker = worker,
-							  .is_last = true,
-							  .answer = *a};
-}
-
-static int ask_explain(const struct api_fixture *f, const char *path)
-{
-	uint32_t n = fake_dataplane()->n_asked;
-	int fd = api_ask(f, "GET", path, NULL, NULL);
-
-	while (fake_dataplane()->n_asked == n)
-		api_turn(f);
-	return fd;
+	api_add_report(worker, true)->answer = *a;
 }
 
 /* Worker 0 would hand it over, worker 1 answers. */
 static int explain(const struct api_fixture *f, const struct lb_answer *a, char *text)
 {
-	int fd = ask_explain(f, ASK);
+	int fd = api_begin(f, "GET", ASK, NULL);
 	struct lb_answer other = base_answer(0), own = *a;
 
 	other.verdict = LB_VERDICT_HAND_OVER;
@@ -61,8 +45,10 @@ Test(api_explain, a_question_reaches_the_workers_as_it_was_put)
 	char addr[LB_ADDR_TEXT_MAX];
 
 	api_start(&f);
-	ask_explain(&f, "/api/v1/explain?protocol=udp&source=%5B2001:db8::7%5D:53&destination="
-			"[2001:db8::10]:65535&bytes=1280&tcp_flags=ack");
+	api_begin(&f, "GET",
+		  "/api/v1/explain?protocol=udp&source=%5B2001:db8::7%5D:53&destination="
+		  "[2001:db8::10]:65535&bytes=1280&tcp_flags=ack",
+		  NULL);
 	cr_expect_eq(fake_dataplane()->asked.type, LB_QUERY_EXPLAIN);
 	q = &fake_dataplane()->asked.question;
 	cr_expect_eq(q->proto, IPPROTO_UDP);
@@ -70,7 +56,7 @@ Test(api_explain, a_question_reaches_the_workers_as_it_was_put)
 	cr_expect_str_eq(lb_addr_format(&q->dst, addr), "2001:db8::10");
 	cr_expect(q->sport_be == RTE_BE16(53) && q->dport_be == RTE_BE16(65535));
 	cr_expect(q->ip_bytes == 1280 && q->tcp_flags == 0x10 && q->iface == 0);
-	ask_explain(&f, ASK);
+	api_begin(&f, "GET", ASK, NULL);
 	cr_expect(q->ip_bytes == 0 && q->tcp_flags == 2 && q->proto == IPPROTO_TCP);
 	api_stop(&f);
 }
@@ -240,12 +226,12 @@ Test(api_explain, who_cannot_be_asked_or_does_not_answer_is_told)
 	cr_expect_eq(api_get(&f, ASK, text), 503);
 	cr_expect(strstr(text, "too many questions are unanswered") != NULL, "%s", text);
 	fake_dataplane()->is_deaf = false;
-	fd = ask_explain(&f, ASK);
+	fd = api_begin(&f, "GET", ASK, NULL);
 	a = base_answer(0);
 	tell(0, &a);
 	cr_expect_eq(api_hear(&f, fd, text), 504);
 	cr_expect(strstr(text, "worker 1 has not answered") != NULL, "%s", text);
-	fd = ask_explain(&f, ASK);
+	fd = api_begin(&f, "GET", ASK, NULL);
 	a = base_answer(0);
 	a.verdict = LB_VERDICT_HAND_OVER;
 	tell(0, &a);
@@ -253,7 +239,7 @@ Test(api_explain, who_cannot_be_asked_or_does_not_answer_is_told)
 	cr_expect_eq(api_hear(&f, fd, text), 503);
 	cr_expect(strstr(text, "has not reached every worker yet") != NULL, "%s", text);
 	/* A client that leaves, and a daemon that ends, while a question is open. */
-	ask_explain(&f, ASK);
-	ask_explain(&f, ASK);
+	api_begin(&f, "GET", ASK, NULL);
+	api_begin(&f, "GET", ASK, NULL);
 	api_stop(&f);
 }

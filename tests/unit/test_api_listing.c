@@ -7,30 +7,10 @@
 
 static char text[API_ANSWER_MAX];
 
-static int begin(const struct api_fixture *f, const char *path)
-{
-	uint32_t n = fake_dataplane()->n_asked;
-	int fd = api_ask(f, "GET", path, NULL, NULL);
-
-	while (fake_dataplane()->n_asked == n)
-		api_turn(f);
-	return fd;
-}
-
-static struct lb_report *add_report(uint32_t worker, bool is_last)
-{
-	struct lb_dataplane *dp = fake_dataplane();
-	struct lb_report *r = &dp->reports[dp->n_reports++];
-
-	*r = (struct lb_report){
-		.type = LB_QUERY_LISTING, .id = dp->asked.id, .worker = worker, .is_last = is_last};
-	return r;
-}
-
 static void tell_page(uint32_t worker, uint32_t bucket, bool is_end)
 {
-	add_report(1 - worker, true); /* not asked */
-	add_report(worker, true)->page = (struct lb_listing_end){bucket, is_end};
+	api_add_report(1 - worker, true); /* not asked */
+	api_add_report(worker, true)->page = (struct lb_listing_end){bucket, is_end};
 }
 
 Test(api_listing, pages_follow_each_other_through_the_workers)
@@ -41,20 +21,22 @@ Test(api_listing, pages_follow_each_other_through_the_workers)
 
 	api_start(&f);
 	q = &fake_dataplane()->asked.listing;
-	fd = begin(&f, "/api/v1/connections");
+	fd = api_begin(&f, "GET", "/api/v1/connections", NULL);
 	cr_expect_eq(fake_dataplane()->asked.type, LB_QUERY_LISTING);
 	cr_expect(q->worker == 0 && q->bucket == 0 && q->limit == 100 && q->slot == UINT32_MAX &&
 		  !q->has_src);
 	tell_page(0, 512, false);
 	cr_expect_eq(api_hear(&f, fd, text), 200);
 	cr_expect(strstr(text, "{\"connections\":[],\"cursor\":\"0-512\"}") != NULL, "%s", text);
-	fd = begin(&f, "/api/v1/connections?cursor=0-512&limit=2");
+	fd = api_begin(&f, "GET", "/api/v1/connections?cursor=0-512&limit=2", NULL);
 	cr_expect(q->worker == 0 && q->bucket == 512 && q->limit == 2);
 	tell_page(0, 1000, true);
 	cr_expect_eq(api_hear(&f, fd, text), 200);
 	cr_expect(strstr(text, "{\"connections\":[],\"cursor\":\"1-0\"}") != NULL, "%s", text);
-	fd = begin(&f,
-		   "/api/v1/connections?cursor=1-0&client=198.51.100.0%2F24&virtual_service=www");
+	fd = api_begin(
+		&f, "GET",
+		"/api/v1/connections?cursor=1-0&client=198.51.100.0%2F24&virtual_service=www",
+		NULL);
 	cr_expect(q->worker == 1 && q->bucket == 0 && q->slot == 0 && q->has_src &&
 		  q->src.len == 24);
 	tell_page(1, 1000, true);
@@ -69,8 +51,8 @@ Test(api_listing, records_get_names)
 	int fd;
 
 	api_start(&f);
-	fd = begin(&f, "/api/v1/connections");
-	add_report(0, false)->conn = (struct lb_listing_record){
+	fd = api_begin(&f, "GET", "/api/v1/connections", NULL);
+	api_add_report(0, false)->conn = (struct lb_listing_record){
 		.client = lb_addr_from_v4(RTE_BE32(0xc6336407)),
 		.vip = lb_addr_from_v4(RTE_BE32(0xc000020a)),
 		.new_src = lb_addr_from_v4(RTE_BE32(0xc000020a)),
@@ -124,6 +106,6 @@ Test(api_listing, what_cannot_be_listed_is_refused_and_a_late_worker_is_told)
 	fake_dataplane()->is_deaf = true;
 	cr_expect_eq(api_get(&f, "/api/v1/connections", text), 503);
 	fake_dataplane()->is_deaf = false;
-	begin(&f, "/api/v1/connections");
+	api_begin(&f, "GET", "/api/v1/connections", NULL);
 	api_stop(&f);
 }

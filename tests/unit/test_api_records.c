@@ -22,30 +22,10 @@ static char text[API_ANSWER_MAX];
 	"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567" \
 	"89"
 
-static int begin(const struct api_fixture *f, const char *method, const char *path)
-{
-	uint32_t n = fake_dataplane()->n_asked;
-	int fd = api_ask(f, method, path, NULL, NULL);
-
-	while (fake_dataplane()->n_asked == n)
-		api_turn(f);
-	return fd;
-}
-
-static struct lb_report *add_report(uint32_t worker, bool is_last)
-{
-	struct lb_dataplane *dp = fake_dataplane();
-	struct lb_report *r = &dp->reports[dp->n_reports++];
-
-	*r = (struct lb_report){
-		.type = LB_QUERY_RECORDS, .id = dp->asked.id, .worker = worker, .is_last = is_last};
-	return r;
-}
-
 static void tell_page(uint32_t place, bool is_end, uint32_t n_cleared)
 {
-	add_report(1, true); /* not asked */
-	add_report(0, true)->records = (struct lb_records_end){place, is_end, n_cleared};
+	api_add_report(1, true); /* not asked */
+	api_add_report(0, true)->records = (struct lb_records_end){place, is_end, n_cleared};
 }
 
 Test(api_records, records_get_names_and_pages_a_cursor)
@@ -56,16 +36,16 @@ Test(api_records, records_get_names_and_pages_a_cursor)
 
 	api_start_with(&f, document, true);
 	q = &fake_dataplane()->asked.records;
-	fd = begin(&f, "GET", "/api/v1/persistence?real_server=b&virtual_service=alone");
+	fd = api_begin(&f, "GET", "/api/v1/persistence?real_server=b&virtual_service=alone", NULL);
 	cr_expect_eq(fake_dataplane()->asked.type, LB_QUERY_RECORDS);
 	cr_expect(q->worker == 0 && q->place == 0 && q->limit == 100 && !q->is_clearing &&
 		  !q->has_client && q->has_group && q->has_members && q->n_members == 1);
-	add_report(0, false)->record = (struct lb_records_record){
+	api_add_report(0, false)->record = (struct lb_records_record){
 		.client = lb_addr_from_v4(RTE_BE32(0xc6336407)),
 		.group_id = q->group_id,
 		.member_id = q->members[0],
 		.expires_in_s = 7199};
-	add_report(0, false)->record = (struct lb_records_record){
+	api_add_report(0, false)->record = (struct lb_records_record){
 		.client = {{RTE_BE32(0x20010db8)}}, .group_id = 77, .member_id = 77};
 	tell_page(512, false, 0);
 	cr_expect_eq(api_hear(&f, fd, text), 200);
@@ -75,15 +55,18 @@ Test(api_records, records_get_names_and_pages_a_cursor)
 			       "\"persistence_group\":\"?\",\"real_server\":\"?\",\"address\":"
 			       "\"?\",\"expires_in_s\":0}],\"cursor\":\"512\"}") != NULL,
 		  "%s", text);
-	fd = begin(&f, "GET",
-		   "/api/v1/persistence?cursor=512&limit=1&client=198.51.100.0%2F24&real_server="
-		   "192.0.2.12");
+	fd = api_begin(
+		&f, "GET",
+		"/api/v1/persistence?cursor=512&limit=1&client=198.51.100.0%2F24&real_server="
+		"192.0.2.12",
+		NULL);
 	cr_expect(q->place == 512 && q->limit == 1 && q->has_client && q->client.len == 24 &&
 		  !q->has_group && q->n_members == 2);
 	tell_page(1000, true, 0);
 	cr_expect_eq(api_hear(&f, fd, text), 200);
 	cr_expect(strstr(text, "{\"records\":[]}") != NULL, "%s", text);
-	fd = begin(&f, "GET", "/api/v1/persistence?real_server=203.0.113.1&persistence_group=g");
+	fd = api_begin(&f, "GET", "/api/v1/persistence?real_server=203.0.113.1&persistence_group=g",
+		       NULL);
 	cr_expect(q->has_members && q->n_members == 0, "nobody has such a record");
 	tell_page(0, true, 0);
 	cr_expect_eq(api_hear(&f, fd, text), 200);
@@ -98,7 +81,7 @@ Test(api_records, clearing_goes_on_to_the_end_of_the_table)
 
 	api_start_with(&f, document, true);
 	q = &fake_dataplane()->asked.records;
-	fd = begin(&f, "DELETE", "/api/v1/persistence?persistence_group=g");
+	fd = api_begin(&f, "DELETE", "/api/v1/persistence?persistence_group=g", NULL);
 	cr_expect(q->is_clearing && q->has_group && q->place == 0);
 	tell_page(65536, false, 3);
 	while (fake_dataplane()->n_asked != 2)
@@ -107,7 +90,7 @@ Test(api_records, clearing_goes_on_to_the_end_of_the_table)
 	tell_page(70000, true, 4);
 	cr_expect_eq(api_hear(&f, fd, text), 200);
 	cr_expect(strstr(text, "{\"cleared\":7}") != NULL, "%s", text);
-	begin(&f, "DELETE", "/api/v1/persistence?client=::/0");
+	api_begin(&f, "DELETE", "/api/v1/persistence?client=::/0", NULL);
 	tell_page(65536, false, 3);
 	api_stop(&f);
 }

@@ -10,21 +10,16 @@ static char text[API_ANSWER_MAX];
 
 static int begin(const struct api_fixture *f, const char *body)
 {
-	uint32_t n = fake_dataplane()->n_asked;
-	int fd = api_ask(f, "POST", "/api/v1/trace", body, NULL);
-
-	while (fake_dataplane()->n_asked == n)
-		api_turn(f);
-	return fd;
+	return api_begin(f, "POST", "/api/v1/trace", body);
 }
 
 static void add_report(uint32_t id, uint32_t worker, bool is_last, const struct lb_trace_record *r)
 {
-	struct lb_dataplane *dp = fake_dataplane();
+	struct lb_report *report = api_add_report(worker, is_last);
 
-	dp->reports[dp->n_reports] = (struct lb_report){
-		.type = LB_QUERY_TRACE, .id = id, .worker = worker, .is_last = is_last};
-	dp->reports[dp->n_reports++].trace = *r;
+	report->type = LB_QUERY_TRACE;
+	report->id = id;
+	report->trace = *r;
 }
 
 static struct lb_trace_record syn_record(void)
