@@ -21,6 +21,7 @@ struct talk {
 	struct world w;
 	const char *client;
 	const char *vip;
+	bool is_one_way;
 	struct frame at_server; /* a client's packet as its server got it */
 	int64_t seq;            /* of the client's next byte */
 	int64_t ack;            /* of the server's */
@@ -32,17 +33,13 @@ static void open_talk(struct talk *t, uint32_t i)
 
 	t->client = is_v6 ? "2001:db8:1::7" : "198.51.100.7";
 	t->vip = is_v6 ? WORLD_VIP6 : WORLD_VIP;
+	t->is_one_way = lb_forwarding_is_one_way(MODES[i / 2 % 3]);
 	world_open(&t->w, NULL);
 	world_service(&t->w, &(struct world_service){.vip = t->vip,
 						     .first_port = 80,
 						     .forwarding = MODES[i / 2 % 3],
 						     .idle_timeout_ms = 600000,
 						     .n_servers = 2});
-}
-
-static bool is_one_way(uint32_t i)
-{
-	return lb_forwarding_is_one_way(MODES[i / 2 % 3]);
 }
 
 static void from_client(struct talk *t, uint8_t flags, int64_t seq, int64_t ack)
@@ -81,15 +78,21 @@ static enum lb_tcp_state state_of(const struct talk *t)
 	return conn != NULL ? (enum lb_tcp_state)conn->state : LB_TCP_NONE;
 }
 
-static void establish(struct talk *t, bool is_one_way_too, int64_t seq, int64_t ack)
+static void establish(struct talk *t, int64_t seq, int64_t ack)
 {
 	from_client(t, SYN, seq, 0);
-	if (!is_one_way_too)
+	if (!t->is_one_way)
 		from_server(t, SYN | ACK, ack, seq + 1);
 	t->seq = seq + 1;
 	t->ack = ack + 1;
 	from_client(t, ACK, t->seq, t->ack);
 	cr_assert_eq(state_of(t), LB_TCP_ESTABLISHED);
+}
+
+static void open_established(struct talk *t, uint32_t i)
+{
+	open_talk(t, i);
+	establish(t, 1000, 5000);
 }
 
 /* The twin: pages of numbers that do not wrap. */
@@ -111,10 +114,10 @@ Test(conn_track, only_what_fits_ends_a_connection)
 		struct talk t;
 
 		open_talk(&t, i);
-		establish(&t, is_one_way(i), (INT64_C(1) << 40) + (int64_t)(test_random(&r) >> 32),
+		establish(&t, (INT64_C(1) << 40) + (int64_t)(test_random(&r) >> 32),
 			  (INT64_C(1) << 41) + (int64_t)(test_random(&r) >> 32));
 		for (uint32_t n = 0; n < 4000; n++) {
-			bool by_server = !is_one_way(i) && n % 2 != 0, is_fin = n % 4 >= 2;
+			bool by_server = !t.is_one_way && n % 2 != 0, is_fin = n % 4 >= 2;
 			uint8_t flags = is_fin ? FIN : RST;
 			int64_t off = n % 3 == 0
 					      ? (int64_t)test_random_below(&r, 10 << 20) - 5 * MIB
@@ -136,7 +139,7 @@ Test(conn_track, only_what_fits_ends_a_connection)
 				from_client(&t, RST, t.seq, 0);
 				world_pass_time(&t.w, 60000, 4000);
 				cr_assert_eq(lb_pipeline_conns(t.w.pl), 0);
-				establish(&t, is_one_way(i), t.seq, t.ack);
+				establish(&t, t.seq, t.ack);
 			}
 			t.seq += test_random_below(&r, 4 << 20);
 			t.ack += test_random_below(&r, 4 << 20);
@@ -151,11 +154,10 @@ Test(conn_track, a_fin_has_to_fit_both_ways)
 	for (uint32_t i = 0; i < 6; i++) {
 		struct talk t;
 
-		open_talk(&t, i);
-		establish(&t, is_one_way(i), 1000, 5000);
+		open_established(&t, i);
 		from_client(&t, FIN, t.seq, t.ack + 100 * MIB);
 		cr_expect_eq(state_of(&t), LB_TCP_ESTABLISHED);
-		if (!is_one_way(i)) {
+		if (!t.is_one_way) {
 			from_server(&t, FIN, t.ack, t.seq - 100 * MIB);
 			cr_expect_eq(state_of(&t), LB_TCP_ESTABLISHED);
 			/* What the client has sent is on its way to the server still. */
@@ -165,8 +167,8 @@ Test(conn_track, a_fin_has_to_fit_both_ways)
 			cr_expect_eq(state_of(&t), LB_TCP_FIN_WAIT);
 		}
 		from_client(&t, FIN, t.seq, t.ack);
-		cr_expect_eq(state_of(&t), is_one_way(i) ? LB_TCP_CLOSE_WAIT : LB_TCP_TIME_WAIT);
-		cr_expect_eq(world_count(&t.w, LB_COUNT_tcp_outside_window), is_one_way(i) ? 1 : 2);
+		cr_expect_eq(state_of(&t), t.is_one_way ? LB_TCP_CLOSE_WAIT : LB_TCP_TIME_WAIT);
+		cr_expect_eq(world_count(&t.w, LB_COUNT_tcp_outside_window), t.is_one_way ? 1 : 2);
 		world_close(&t.w);
 	}
 }
@@ -177,8 +179,7 @@ Test(conn_track, who_guesses_one_number_moves_nothing)
 	for (uint32_t i = 0; i < 6; i++) {
 		struct talk t;
 
-		open_talk(&t, i);
-		establish(&t, is_one_way(i), 1000, 5000);
+		open_established(&t, i);
 		for (int64_t at = 0; at < 1 << 30; at += 3 * MIB) {
 			from_client(&t, ACK, at, t.ack + (1u << 31));
 			from_client(&t, ACK, t.seq + (1u << 31), at);
@@ -218,8 +219,7 @@ Test(conn_track, a_connection_that_goes_on_is_taken_back)
 	for (uint32_t i = 0; i < 6; i++) {
 		struct talk t;
 
-		open_talk(&t, i);
-		establish(&t, is_one_way(i), 1000, 5000);
+		open_established(&t, i);
 		from_client(&t, RST, t.seq + MIB, 0);
 		cr_expect_eq(state_of(&t), LB_TCP_CLOSE);
 		from_client(&t, ACK, t.seq + 100 * MIB, t.ack);
@@ -227,7 +227,7 @@ Test(conn_track, a_connection_that_goes_on_is_taken_back)
 		cr_expect_eq(state_of(&t), LB_TCP_CLOSE, "somebody else's");
 		from_client(&t, ACK, t.seq, t.ack);
 		cr_expect_eq(state_of(&t), LB_TCP_ESTABLISHED);
-		if (!is_one_way(i)) {
+		if (!t.is_one_way) {
 			from_client(&t, RST, t.seq, 0);
 			from_server(&t, ACK, t.ack, t.seq);
 			cr_expect_eq(state_of(&t), LB_TCP_CLOSE, "it was under way");

@@ -47,6 +47,15 @@ static uint32_t connect_client(struct world *w, const struct family *family, str
 	return w->last.real_id % WORLD_REALS;
 }
 
+/* A world with that service and a client's connection to the server that is returned. */
+static uint32_t open_connected(struct world *w, const struct family *family,
+			       const struct world_service *svc, struct frame *sent)
+{
+	world_open(w, NULL);
+	world_service(w, svc);
+	return connect_client(w, family, sent);
+}
+
 static void client_says(struct world *w, const struct family *family, uint8_t flags,
 			struct frame *f)
 {
@@ -84,9 +93,7 @@ Test(server_down, reset_tells_both_sides_whoever_sends_first)
 		uint32_t server;
 
 		svc.forwarding = modes[i >> 1 & 1];
-		world_open(&w, NULL);
-		world_service(&w, &svc);
-		server = connect_client(&w, family, &sent);
+		server = open_connected(&w, family, &svc, &sent);
 		snprintf(server_addr, sizeof(server_addr), "%s", world_fields(&sent).dst);
 		world_server_state(&w, server, LB_TARGET_DOWN);
 		for (uint32_t turn = 0; turn < 4; turn++) {
@@ -121,11 +128,11 @@ Test(server_down, reset_tells_the_client_where_replies_do_not_pass)
 		struct world_service svc = service_of(family, IPPROTO_TCP, LB_SERVER_DOWN_RESET);
 		struct frame sent, f;
 		struct world w;
+		uint32_t server;
 
 		svc.forwarding = modes[i >> 1];
-		world_open(&w, NULL);
-		world_service(&w, &svc);
-		world_server_state(&w, connect_client(&w, family, &sent), LB_TARGET_DOWN);
+		server = open_connected(&w, family, &svc, &sent);
+		world_server_state(&w, server, LB_TARGET_DOWN);
 		client_says(&w, family, ACK, &f);
 		expect_reset(&w, &f, family->client, "the client");
 		world_close(&w);
@@ -148,9 +155,7 @@ Test(server_down, reset_asks_those_who_are_silent)
 		struct world w;
 
 		svc.forwarding = ALL_MODES[i / 2];
-		world_open(&w, NULL);
-		world_service(&w, &svc);
-		server = connect_client(&w, family, &sent);
+		server = open_connected(&w, family, &svc, &sent);
 		world_pass_time(&w, 20000, 500);
 		cr_expect_eq(world_count(&w, LB_COUNT_tcp_asked), 0);
 		world_server_state(&w, server, LB_TARGET_DOWN);
@@ -188,11 +193,11 @@ Test(server_down, who_does_not_answer_is_asked_some_times_and_forgotten)
 		uint32_t n_sides = lb_forwarding_is_one_way(ALL_MODES[i / 2]) ? 1 : 2;
 		struct frame sent;
 		struct world w;
+		uint32_t server;
 
 		svc.forwarding = ALL_MODES[i / 2];
-		world_open(&w, NULL);
-		world_service(&w, &svc);
-		world_server_state(&w, connect_client(&w, family, &sent), LB_TARGET_DOWN);
+		server = open_connected(&w, family, &svc, &sent);
+		world_server_state(&w, server, LB_TARGET_DOWN);
 		world_pass_time(&w, 60000, 500);
 		cr_expect_geq(world_count(&w, LB_COUNT_tcp_asked), 3 * n_sides);
 		cr_expect_leq(world_count(&w, LB_COUNT_tcp_asked), 5 * n_sides);
@@ -211,9 +216,7 @@ Test(server_down, whoever_was_asked_goes_on_when_the_server_is_back)
 		struct world w;
 		uint32_t server;
 
-		world_open(&w, NULL);
-		world_service(&w, &svc);
-		server = connect_client(&w, family, &sent);
+		server = open_connected(&w, family, &svc, &sent);
 		world_pass_time(&w, 20000, 500);
 		world_server_state(&w, server, LB_TARGET_DOWN);
 		world_pass_time(&w, 4000, 500);
@@ -273,9 +276,7 @@ Test(server_down, nothing_happens_before_the_drain_time_is_over)
 
 		svc.forwarding = ALL_MODES[i / 2];
 		svc.server_down_drain_s = 60;
-		world_open(&w, NULL);
-		world_service(&w, &svc);
-		server = connect_client(&w, family, &sent);
+		server = open_connected(&w, family, &svc, &sent);
 		world_pass_time(&w, 1000, 500);
 		for (uint32_t turn = 0; turn < 2; turn++) {
 			world_server_state(&w, server, LB_TARGET_DOWN);
@@ -328,10 +329,10 @@ Test(server_down, who_is_refused_does_not_keep_the_connection)
 						      LB_SERVER_DOWN_RESET);
 		struct frame sent, f;
 		struct world w;
+		uint32_t server;
 
-		world_open(&w, NULL);
-		world_service(&w, &svc);
-		world_server_state(&w, connect_client(&w, &FAMILIES[i], &sent), LB_TARGET_DOWN);
+		server = open_connected(&w, &FAMILIES[i], &svc, &sent);
+		world_server_state(&w, server, LB_TARGET_DOWN);
 		for (uint32_t s = 0; s < 30; s++) {
 			client_says(&w, &FAMILIES[i], ACK, &f);
 			cr_expect_neq(world_fields(&f).flags & RST, 0);
@@ -357,9 +358,7 @@ Test(server_down, the_other_side_is_told_however_long_all_had_been_silent)
 		struct world w;
 		uint32_t server;
 
-		world_open(&w, NULL);
-		world_service(&w, &svc);
-		server = connect_client(&w, &FAMILIES[i], &sent);
+		server = open_connected(&w, &FAMILIES[i], &svc, &sent);
 		snprintf(server_addr, sizeof(server_addr), "%s", world_fields(&sent).dst);
 		world_pass_time(&w, 600000, 1000);
 		world_server_state(&w, server, LB_TARGET_DOWN);
@@ -391,10 +390,10 @@ Test(server_down, a_connection_lives_on_unless_its_server_is_down_and_it_is_to_b
 		struct world_service svc = service_of(family, IPPROTO_TCP, cases[i / 2].action);
 		struct frame sent, f;
 		struct world w;
+		uint32_t server;
 
-		world_open(&w, NULL);
-		world_service(&w, &svc);
-		world_server_state(&w, connect_client(&w, family, &sent), cases[i / 2].bits);
+		server = open_connected(&w, family, &svc, &sent);
+		world_server_state(&w, server, cases[i / 2].bits);
 		client_says(&w, family, ACK, &f);
 		expect_forwarded(&w, cases[i / 2].name);
 		world_tcp_answer(&f, &sent, ACK);
@@ -412,9 +411,7 @@ Test(server_down, a_connection_that_was_silent_meanwhile_goes_on)
 	struct world w;
 	uint32_t server;
 
-	world_open(&w, NULL);
-	world_service(&w, &svc);
-	server = connect_client(&w, &FAMILIES[0], &sent);
+	server = open_connected(&w, &FAMILIES[0], &svc, &sent);
 	world_server_state(&w, server, LB_TARGET_DOWN);
 	world_server_state(&w, server, UP);
 	client_says(&w, &FAMILIES[0], ACK, &f);
@@ -430,9 +427,7 @@ Test(server_down, a_reset_passes_and_a_syn_opens_anew)
 	struct world w;
 	uint32_t server;
 
-	world_open(&w, NULL);
-	world_service(&w, &svc);
-	server = connect_client(&w, &FAMILIES[0], &sent);
+	server = open_connected(&w, &FAMILIES[0], &svc, &sent);
 	world_server_state(&w, server, LB_TARGET_DOWN);
 	client_says(&w, &FAMILIES[0], SYN, &f);
 	expect_forwarded(&w, "an established connection's port, used again");
@@ -453,9 +448,7 @@ Test(server_down, one_that_is_no_longer_the_services_is_down)
 	struct world w;
 	uint32_t server;
 
-	world_open(&w, NULL);
-	world_service(&w, &svc);
-	server = connect_client(&w, &FAMILIES[0], &sent);
+	server = open_connected(&w, &FAMILIES[0], &svc, &sent);
 	svc.n_servers = 1;
 	svc.first_server = 1 - server;
 	world_service(&w, &svc);
