@@ -8,6 +8,7 @@
 
 #include "lb/vlan.h"
 #include "packet/checksum.h"
+#include "packet/ipv6_walk.h"
 
 /* Of an IPv4 header's first 64 bits: version, words, more fragments, and the offset. Five words and
  * no fragment is what nearly every packet is. */
@@ -15,9 +16,11 @@
 #define IPV4_PLAIN RTE_BE64(0x4500000000000000)
 #define IPV4_FRAGMENT_BITS RTE_BE16(0x3fff)
 #define IPV4_OFFSET_BITS RTE_BE16(0x1fff)
-#define IPV6_OFFSET_BITS RTE_BE16(0xfff8)
-#define IPV6_FRAGMENT_BITS RTE_BE16(0xfff9)
 #define IPV6_FRAGMENT_BYTES 8u
+
+/* Of the byte that begins with the version. */
+#define IPV6_VERSION_BITS 0xf0u
+#define IPV6_VERSION 0x60u
 
 /* A message with RFC 4884 extensions says where its quote ends, never before this. */
 #define RFC4884_QUOTE_MIN 128u
@@ -65,6 +68,12 @@ static inline bool is_odd6(const rte_be32_t addr_be[4])
 	       (addr_be[2] == 0 && rte_be_to_cpu_32(addr_be[3]) <= 1);
 }
 
+/* Surely neither odd nor a group. */
+static inline bool is_plain_addr6(const uint8_t *at)
+{
+	return lb_load_be64(at) != 0 && at[0] != 0xff;
+}
+
 static inline bool is_group6(const rte_be32_t addr_be[4])
 {
 	return rte_be_to_cpu_32(addr_be[0]) >> 24 == 0xff;
@@ -80,11 +89,7 @@ static inline void load_key4(struct lb_key *key, const uint8_t *ip, uint8_t prot
 
 static inline void load_key6(struct lb_key *key, const uint8_t *ip, uint8_t proto)
 {
-	for (uint32_t i = 0; i < 4; i++) {
-		key->v6.src_be[i] = lb_load_be32(ip + LB_IPV6_SRC_OFF + 4 * i);
-		key->v6.dst_be[i] = lb_load_be32(ip + LB_IPV6_DST_OFF + 4 * i);
-	}
-	key->v6.ports_be = 0;
+	memcpy(&key->v6, ip + LB_IPV6_SRC_OFF, 32);
 	key->v6.proto = proto;
 	key->is_v6 = true;
 }
@@ -118,57 +123,6 @@ static __rte_always_inline void parse_l4(struct lb_pkt *p, uint32_t off, uint8_t
 	p->kind = LB_PKT_FLOW;
 }
 
-/* How a walk over IPv6 extension headers ended. */
-enum walk_end {
-	WALK_AT_L4,       /* or at the payload of a protocol that has no meaning here */
-	WALK_AT_FRAGMENT, /* behind the fragment header of a part of a packet */
-	WALK_AT_WAYPOINT, /* routing header: the destination is not the last one */
-	WALK_MALFORMED,   /* past the end, too many, or out of place */
-};
-
-struct walk {
-	const uint8_t *data;
-	uint32_t off; /* of what `next` names */
-	uint32_t end;
-	uint8_t next;
-	bool is_later_fragment;
-};
-
-static bool is_extension(uint8_t proto)
-{
-	return proto == IPPROTO_HOPOPTS || proto == IPPROTO_ROUTING || proto == IPPROTO_DSTOPTS ||
-	       proto == IPPROTO_AH || proto == IPPROTO_FRAGMENT;
-}
-
-static enum walk_end walk_extensions(struct walk *w)
-{
-	for (uint32_t i = 0; is_extension(w->next); i++) {
-		const uint8_t *ext = w->data + w->off;
-		uint8_t type = w->next;
-		uint32_t len;
-
-		/* Each has 8 bytes at least; hop-by-hop options come first or not at all. */
-		if (i == LB_IPV6_EXTENSIONS_MAX || w->off + 8 > w->end ||
-		    (type == IPPROTO_HOPOPTS && i > 0))
-			return WALK_MALFORMED;
-		if (type == IPPROTO_FRAGMENT)
-			len = 8;
-		else
-			len = type == IPPROTO_AH ? (ext[1] + 2u) * 4 : (ext[1] + 1u) * 8;
-		if (w->off + len > w->end)
-			return WALK_MALFORMED;
-		w->off += len;
-		w->next = ext[0];
-		if (type == IPPROTO_ROUTING && ext[3] != 0)
-			return WALK_AT_WAYPOINT;
-		if (type == IPPROTO_FRAGMENT && (lb_load_be16(ext + 2) & IPV6_FRAGMENT_BITS) != 0) {
-			w->is_later_fragment = (lb_load_be16(ext + 2) & IPV6_OFFSET_BITS) != 0;
-			return WALK_AT_FRAGMENT;
-		}
-	}
-	return WALK_AT_L4;
-}
-
 /* Where the quote of this error ends: RFC 4884 may have put more behind it, and what lies in
  * another buffer is not looked at. */
 static uint32_t quote_end(const struct lb_pkt *p)
@@ -188,7 +142,7 @@ static uint32_t quote_end(const struct lb_pkt *p)
 }
 
 /* IP header and what follows of the quote; false: too short or malformed. */
-static bool find_quoted4(struct lb_pkt *p, struct walk *w)
+static bool find_quoted4(struct lb_pkt *p, struct lb_ipv6_walk *w)
 {
 	const uint8_t *ip = w->data + w->off;
 	uint32_t have = w->end - w->off, header, total;
@@ -211,11 +165,11 @@ static bool find_quoted4(struct lb_pkt *p, struct walk *w)
 	return true;
 }
 
-static bool find_quoted6(struct lb_pkt *p, struct walk *w)
+static bool find_quoted6(struct lb_pkt *p, struct lb_ipv6_walk *w)
 {
 	const uint8_t *ip = w->data + w->off;
 	uint32_t have = w->end - w->off, total;
-	enum walk_end walked;
+	enum lb_ipv6_walk_end walked;
 
 	if (have < LB_IPV6_BYTES || ip[0] >> 4 != 6)
 		return false;
@@ -224,19 +178,20 @@ static bool find_quoted6(struct lb_pkt *p, struct walk *w)
 		w->end = w->off + total;
 	w->next = ip[6];
 	w->off += LB_IPV6_BYTES;
-	walked = walk_extensions(w);
-	if (walked == WALK_MALFORMED)
+	walked = lb_ipv6_walk(w);
+	if (walked == LB_WALK_MALFORMED)
 		return false;
 	/* A quote from before the last waypoint names another destination than the connection. */
-	if (walked == WALK_AT_WAYPOINT)
+	if (walked == LB_WALK_AT_WAYPOINT)
 		w->next = IPPROTO_NONE;
 	load_key6(&p->key, ip, w->next);
+	p->key.v6.ports_be = 0;
 	return true;
 }
 
 static void parse_icmp_error(struct lb_pkt *p)
 {
-	struct walk w = {.data = p->data, .off = p->l4_off + LB_ICMP_BYTES};
+	struct lb_ipv6_walk w = {.data = p->data, .off = p->l4_off + LB_ICMP_BYTES};
 	rte_be32_t ports_be;
 
 	if (p->l3_off + p->ip_len < w.off) {
@@ -365,10 +320,10 @@ static void parse_any_ipv4(struct lb_pkt *p, uint32_t off)
 }
 
 /* Version and lengths, extension headers; fills proto, l4_off and ip_len. */
-static bool is_ipv6_sound(struct lb_pkt *p, const uint8_t *ip, enum walk_end *walked)
+static bool is_ipv6_sound(struct lb_pkt *p, const uint8_t *ip, enum lb_ipv6_walk_end *walked)
 {
 	uint32_t off = p->l3_off, have = p->len - off, total;
-	struct walk w = {.data = p->data, .off = off + LB_IPV6_BYTES};
+	struct lb_ipv6_walk w = {.data = p->data, .off = off + LB_IPV6_BYTES};
 
 	if (have < LB_IPV6_BYTES)
 		return refuse(p, LB_COUNT_drop_truncated);
@@ -379,8 +334,8 @@ static bool is_ipv6_sound(struct lb_pkt *p, const uint8_t *ip, enum walk_end *wa
 		return refuse(p, LB_COUNT_drop_truncated);
 	w.next = ip[6];
 	w.end = off + (total < have ? total : have);
-	*walked = walk_extensions(&w);
-	if (*walked == WALK_MALFORMED || (p->rest != 0 && w.off + LB_TCP_BYTES_MAX > p->len))
+	*walked = lb_ipv6_walk(&w);
+	if (*walked == LB_WALK_MALFORMED || (p->rest != 0 && w.off + LB_TCP_BYTES_MAX > p->len))
 		return refuse(p, LB_COUNT_drop_bad_ipv6_extension);
 	p->proto = w.next;
 	p->l4_off = (uint16_t)w.off;
@@ -392,16 +347,17 @@ static void parse_ipv6(struct lb_pkt *p)
 {
 	uint32_t off = p->l3_off;
 	const uint8_t *ip = p->data + off;
-	enum walk_end walked;
+	enum lb_ipv6_walk_end walked;
 	bool is_fragment;
 
 	if (!is_ipv6_sound(p, ip, &walked))
 		return;
 	load_key6(&p->key, ip, p->proto);
-	is_fragment = walked == WALK_AT_FRAGMENT;
-	if (walked == WALK_AT_WAYPOINT || is_group6(p->key.v6.dst_be))
+	p->key.v6.ports_be = 0;
+	is_fragment = walked == LB_WALK_AT_FRAGMENT;
+	if (walked == LB_WALK_AT_WAYPOINT || is_group6(p->key.v6.dst_be))
 		return;
-	if (!is_tcp_or_udp(p->proto) && !(is_fragment && is_extension(p->proto)) &&
+	if (!is_tcp_or_udp(p->proto) && !(is_fragment && lb_ipv6_is_extension(p->proto)) &&
 	    (p->proto != IPPROTO_ICMPV6 || is_fragment || !is_icmp_error(p)))
 		return;
 	if (is_odd6(p->key.v6.src_be) || is_odd6(p->key.v6.dst_be) || is_group6(p->key.v6.src_be)) {
@@ -461,14 +417,43 @@ static __rte_noinline void parse_any(struct lb_pkt *p)
 		parse_tagged(p, type);
 }
 
-/* In one buffer, untagged, IPv4 without options, no fragment. */
-static inline bool is_plain(const struct lb_pkt *p)
+/* In one buffer, with at least these bytes of headers. */
+static inline bool is_whole(const struct lb_pkt *p, uint32_t least)
 {
-	const uint32_t least = LB_ETH_BYTES + LB_IPV4_BYTES;
+	return p->rest == 0 && p->len - least <= UINT16_MAX - least;
+}
 
-	return p->rest == 0 && p->len - least <= UINT16_MAX - least &&
-	       lb_load_be16(p->data + 12) == RTE_BE16(RTE_ETHER_TYPE_IPV4) &&
+/* In one buffer, untagged, IPv4 without options, no fragment. */
+static inline bool is_plain4(const struct lb_pkt *p)
+{
+	return is_whole(p, LB_ETH_BYTES + LB_IPV4_BYTES) &&
+	       likely(lb_load_be16(p->data + 12) == RTE_BE16(RTE_ETHER_TYPE_IPV4)) &&
 	       (lb_load_be64(p->data + LB_ETH_BYTES) & IPV4_SHAPE_BITS) == IPV4_PLAIN;
+}
+
+/* In one buffer, untagged, IPv6 without extension headers, TCP or UDP between plain addresses.
+ * Anything else: false, and nothing has been written that matters. */
+static inline bool parse_plain_ipv6(struct lb_pkt *p)
+{
+	const uint32_t off = LB_ETH_BYTES + LB_IPV6_BYTES;
+	const uint8_t *ip = p->data + LB_ETH_BYTES;
+	uint32_t payload;
+	uint8_t proto;
+
+	if (!is_whole(p, off) || lb_load_be16(p->data + 12) != RTE_BE16(RTE_ETHER_TYPE_IPV6) ||
+	    (ip[0] & IPV6_VERSION_BITS) != IPV6_VERSION)
+		return false;
+	payload = lb_load_u16(ip + 4);
+	proto = ip[6];
+	if (payload > p->len - off || !is_tcp_or_udp(proto) ||
+	    !is_plain_addr6(ip + LB_IPV6_SRC_OFF) || !is_plain_addr6(ip + LB_IPV6_DST_OFF))
+		return false;
+	p->proto = proto;
+	p->l4_off = (uint16_t)off;
+	p->ip_len = (uint16_t)(LB_IPV6_BYTES + payload);
+	load_key6(&p->key, ip, proto);
+	parse_l4(p, off, proto, payload, &p->key.v6.ports_be);
+	return true;
 }
 
 void lb_parse(struct lb_pkt *p)
@@ -476,7 +461,7 @@ void lb_parse(struct lb_pkt *p)
 	lb_pkt_clear(p);
 	p->l3_off = LB_ETH_BYTES;
 	p->key.is_v6 = false;
-	if (likely(is_plain(p))) {
+	if (likely(is_plain4(p))) {
 		const struct ipv4_start s = {
 			.off = LB_ETH_BYTES,
 			.n_header = LB_IPV4_BYTES,
@@ -485,7 +470,7 @@ void lb_parse(struct lb_pkt *p)
 		};
 
 		parse_ipv4(p, &s);
-	} else {
+	} else if (unlikely(!parse_plain_ipv6(p))) {
 		parse_any(p);
 	}
 }
