@@ -143,17 +143,18 @@ static inline bool lb_conn_is_key4(const struct lb_conn_entry4 *e, __m128i key)
 	return _mm_testz_si128(_mm_xor_si128(_mm_load_si128((const __m128i *)e), key), is_key) != 0;
 }
 
-static inline bool lb_conn_is_key6(const struct lb_conn_entry6 *e, const struct lb_key6 *key)
+/* The ports and what IPv4 has in its last word are the first half of a third vector. */
+static inline bool lb_conn_is_key6(const struct lb_conn_entry6 *e, __m128i src, __m128i dst,
+				   __m128i rest)
 {
+	const __m128i is_key = _mm_setr_epi32(-1, LB_CONN_PROTO_BITS, 0, 0);
 	const __m128i *words = (const __m128i *)e;
-	__m128i src = _mm_loadu_si128((const __m128i *)key->src_be);
-	__m128i dst = _mm_loadu_si128((const __m128i *)key->dst_be);
 	__m128i differs = _mm_or_si128(_mm_xor_si128(_mm_load_si128(words), src),
 				       _mm_xor_si128(_mm_load_si128(words + 1), dst));
-	uint32_t rest = (e->key[8] ^ key->ports_be) |
-			((*(const uint8_t *)&e->conn ^ key->proto) & LB_CONN_PROTO_BITS);
 
-	return (_mm_testz_si128(differs, differs) != 0) & (rest == 0);
+	rest = _mm_and_si128(_mm_xor_si128(_mm_load_si128(words + 2), rest), is_key);
+	differs = _mm_or_si128(differs, rest);
+	return _mm_testz_si128(differs, differs) != 0;
 }
 
 /* Both entries are compared and the result is selected: which of the two it is nobody can predict,
@@ -172,7 +173,11 @@ static inline struct lb_conn *lb_conn_find6(const struct lb_conn_family *f, uint
 					    const struct lb_key6 *key)
 {
 	struct lb_conn_entry6 *e = lb_conn_bucket6(f, bucket);
-	bool is_0 = lb_conn_is_key6(&e[0], key), is_1 = lb_conn_is_key6(&e[1], key);
+	__m128i src = _mm_loadu_si128((const __m128i *)key->src_be);
+	__m128i dst = _mm_loadu_si128((const __m128i *)key->dst_be);
+	__m128i rest = _mm_loadl_epi64((const __m128i *)&key->ports_be);
+	bool is_0 = lb_conn_is_key6(&e[0], src, dst, rest);
+	bool is_1 = lb_conn_is_key6(&e[1], src, dst, rest);
 
 	return likely(is_0 | is_1) ? &e[is_1].conn : NULL;
 }
