@@ -1,8 +1,8 @@
 /* The map of the program: read lb_pipeline_run at the end of this file first, then the four passes
  * above it, in order. What a pass calls for one packet stands right above it or, of choose, in
  * pipeline_known.h (nearly every packet) and pipeline_choose.c (all others); what only some packets
- * need has files of its own beside it (pipeline_fragment, _stateless, _server_down, _tunnel_error,
- * _mss); everything else is in packet/ and steer/. */
+ * need has files of its own beside it (pipeline_fragment, _stateless, _tunnel, _server_down,
+ * _tunnel_error, _mss); everything else is in packet/ and steer/. */
 #include "pipeline.h"
 
 #include <assert.h>
@@ -17,6 +17,7 @@
 #include "packet/tags.h"
 #include "pipeline_known.h"
 #include "pipeline_state.h"
+#include "pipeline_tunnel.h"
 #include "steer/service_object.h"
 
 #define PREFETCH_AHEAD 8u /* packets; enough to cover a line from memory while one is parsed */
@@ -273,62 +274,13 @@ static bool rewrite_other(struct lb_pkt *p)
 	return true;
 }
 
-/* What goes on in front of a packet of a server that has an IPv6 address; false: no room. */
-static __rte_noinline bool push_tunnel6(const struct lb_steer *st, struct lb_pkt *p,
-					const struct lb_addr *src)
-{
-	const struct lb_encap tunnel = {
-		.src = *src,
-		.dst = st->reals[p->real_id].addr,
-		.flow_hash = p->hash,
-		.dport_be = st->service_lines[p->service].gue_port_be,
-		.is_gue = p->forwarding == LB_FORWARD_GUE,
-	};
-
-	return lb_encap_push(p, &tunnel);
-}
-
-/* The same for any server. */
-static inline bool push_headers(const struct lb_steer *st, struct lb_pkt *p,
-				const struct lb_addr *src, rte_be32_t dst4_be)
-{
-	if (unlikely(dst4_be == 0))
-		return push_tunnel6(st, p, src);
-	if (p->forwarding == LB_FORWARD_IPIP)
-		return lb_encap_push_ipip4(p, lb_addr_v4(src), dst4_be);
-	return lb_encap_push_gue4(p, lb_addr_v4(src), dst4_be, p->hash,
-				  st->service_lines[p->service].gue_port_be);
-}
-
-/* What goes on in front of the packet; false: it has ended. */
-static inline bool push_tunnel(struct lb_pipeline *pl, struct lb_pkt *p, const struct lb_iface *out,
-			       uint64_t now_ms)
-{
-	rte_be32_t dst4_be = pl->steer.real_lines[p->real_id].addr4_be;
-	const struct lb_addr *src = &out->tunnel_source[dst4_be != 0 ? 0 : 1];
-	uint32_t n_more = lb_encap_bytes(dst4_be != 0, p->forwarding == LB_FORWARD_GUE);
-
-	if (unlikely(out->mtu != 0 && p->ip_len + n_more > out->mtu)) {
-		lb_refuse_too_big(pl, p, out->mtu - n_more, now_ms);
-		return false;
-	}
-	if (unlikely(lb_addr_is_zero(src))) {
-		lb_pkt_drop(p, LB_COUNT_drop_no_tunnel_source);
-		return false;
-	}
-	if (unlikely(!push_headers(&pl->steer, p, src, dst4_be))) {
-		lb_pkt_drop(p, LB_COUNT_drop_too_large);
-		return false;
-	}
-	return true;
-}
-
-/* What changes in the packet itself; false: it has ended. */
+/* What changes in the packet itself where that is not a tunnel in front of a plain one; false: it
+ * has ended. */
 static __rte_always_inline bool write_out(struct lb_pipeline *pl, struct lb_pkt *p,
 					  const struct lb_iface *out, uint64_t now_ms)
 {
 	if (lb_forwarding_is_tunnel(p->forwarding))
-		return push_tunnel(pl, p, out, now_ms);
+		return lb_push_tunnel(pl, p, out, now_ms);
 	if (unlikely(out->mtu != 0 && p->ip_len > out->mtu)) {
 		lb_refuse_too_big(pl, p, out->mtu, now_ms);
 		return false;
@@ -358,11 +310,13 @@ static __rte_always_inline void deliver(struct lb_pipeline *pl, struct lb_pkt *p
 		lb_pkt_drop(p, LB_COUNT_drop_next_hop_unresolved);
 		return;
 	}
-	if (unlikely(!write_out(pl, p, out, now_ms)))
-		return;
-	if (unlikely(out->tags != p->tags) && !lb_tags_replace(p, out->tags)) {
-		lb_pkt_drop(p, LB_COUNT_drop_too_large);
-		return;
+	if (!lb_forwarding_is_tunnel(p->forwarding) || unlikely(!lb_push_plain(st, p, iface))) {
+		if (unlikely(!write_out(pl, p, out, now_ms)))
+			return;
+		if (unlikely(out->tags != p->tags) && !lb_tags_replace(p, out->tags)) {
+			lb_pkt_drop(p, LB_COUNT_drop_too_large);
+			return;
+		}
 	}
 	lb_rewrite_link(p->data, nh->mac, out->mac);
 	p->out_iface = iface;

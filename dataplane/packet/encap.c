@@ -6,10 +6,8 @@
 #include <rte_common.h>
 
 #include "lb/vlan.h"
-#include "packet/checksum.h"
+#include "packet/encap_plain.h"
 
-#define TTL 64u
-#define IPV4_DONT_FRAGMENT 0x4000u
 #define FLOW_LABEL_MASK 0xfffffu
 #define ETHERTYPE_OFF 12u
 
@@ -46,16 +44,6 @@ static uint64_t sum_packet(const struct lb_pkt *p, uint32_t from, uint32_t n)
 	return sum;
 }
 
-/* -P of encap.h, for an IPv4 packet whose addresses are its key's. The constant is 0 modulo 0xffff
- * and keeps the difference from below 0. */
-static inline uint64_t covered_sum4(const struct lb_pkt *p, uint32_t n_l4)
-{
-	const uint64_t zero = (uint64_t)UINT32_MAX * 4;
-
-	return zero - p->key.v4.src_be - p->key.v4.dst_be - rte_cpu_to_be_16((uint16_t)n_l4) -
-	       rte_cpu_to_be_16(p->proto);
-}
-
 uint64_t lb_encap_inner_sum(const struct lb_pkt *p)
 {
 	const uint8_t *ip = p->data + p->l3_off;
@@ -67,7 +55,7 @@ uint64_t lb_encap_inner_sum(const struct lb_pkt *p)
 	if (p->proto == IPPROTO_ICMP)
 		return 0;
 	if (likely(!p->key.is_v6))
-		return covered_sum4(p, n_l4);
+		return lb_encap_covered_sum4(p, n_l4, p->proto);
 	pseudo = (uint64_t)rte_cpu_to_be_32(n_l4) + rte_cpu_to_be_32(p->proto);
 	sum = lb_checksum_sum(0, ip, LB_IPV6_SRC_OFF);
 	if (unlikely(n_headers != LB_IPV6_BYTES))
@@ -119,26 +107,19 @@ static __rte_always_inline void end_outer(struct lb_pkt *p, const struct outer *
 	lb_pkt_move_offsets(p, (int32_t)o->n);
 }
 
-/* Headers are put together in registers: a sum over bytes that were only just stored one by one
- * would wait for each of them. `addrs`: the sum of both addresses. */
-static inline void write_ipv4(const struct outer *o, uint64_t addrs)
+static __rte_always_inline void write_ipv4(const struct outer *o, rte_be32_t src_be,
+					   rte_be32_t dst_be)
 {
-	rte_be32_t first = rte_cpu_to_be_32(0x45u << 24 | (uint32_t)o->class << 16 |
-					    (o->n + o->n_inner));
-	rte_be16_t ttl = rte_cpu_to_be_16((uint16_t)(TTL << 8 | o->proto));
-	uint64_t sum = addrs + first + RTE_BE32(IPV4_DONT_FRAGMENT) + ttl;
+	const struct lb_outer4 outer = {src_be, dst_be, o->n + o->n_inner, o->class, o->proto};
 
-	lb_store_be32(o->ip, first);
-	lb_store_be32(o->ip + 4, RTE_BE32(IPV4_DONT_FRAGMENT));
-	lb_store_be16(o->ip + LB_IPV4_TTL_OFF, ttl);
-	lb_store_be16(o->ip + LB_IPV4_CHECKSUM_OFF, lb_checksum_of(sum));
+	lb_outer4_write(o->ip, &outer);
 }
 
 static inline void write_ipv6(const struct outer *o, const struct lb_encap *e)
 {
 	lb_store_u32(o->ip, 6u << 28 | (uint32_t)o->class << 20 | (e->flow_hash & FLOW_LABEL_MASK));
 	lb_store_u16(o->ip + 4, (uint16_t)(o->n - LB_IPV6_BYTES + o->n_inner));
-	lb_store_be16(o->ip + 6, rte_cpu_to_be_16((uint16_t)(o->proto << 8 | TTL)));
+	lb_store_be16(o->ip + 6, rte_cpu_to_be_16((uint16_t)(o->proto << 8 | LB_OUTER_TTL)));
 	memcpy(o->ip + LB_IPV6_SRC_OFF, &e->src, sizeof(e->src));
 	memcpy(o->ip + LB_IPV6_DST_OFF, &e->dst, sizeof(e->dst));
 }
@@ -153,55 +134,19 @@ static uint64_t address_sum(const struct lb_encap *e)
 	return sum;
 }
 
-/* `sum`: of both outer addresses and of the inner packet. */
-static inline void write_udp(uint8_t *udp, uint32_t n, uint32_t flow_hash, rte_be16_t dport_be,
-			     uint64_t sum)
+bool lb_encap_push_gue4(struct lb_pkt *p, rte_be32_t src_be, rte_be32_t dst_be, uint32_t flow_hash,
+			rte_be16_t dport_be)
 {
-	uint32_t n_ports = 65536u - LB_GUE_FIRST_PORT; /* a power of two */
-	uint16_t sport = (uint16_t)(LB_GUE_FIRST_PORT + (flow_hash & (n_ports - 1)));
-	rte_be16_t sport_be = rte_cpu_to_be_16(sport), n_be = rte_cpu_to_be_16((uint16_t)n);
-	rte_be16_t checksum;
-
-	/* The length counts twice: in the pseudo header and in the header. */
-	sum += (uint64_t)sport_be + dport_be + n_be + n_be + RTE_BE16(IPPROTO_UDP);
-	checksum = lb_checksum_of(sum);
-	lb_store_be16(udp, sport_be);
-	lb_store_be16(udp + 2, dport_be);
-	lb_store_be16(udp + 4, n_be);
-	lb_store_be16(udp + LB_UDP_CHECKSUM_OFF, checksum == 0 ? UINT16_MAX : checksum);
-}
-
-static __rte_always_inline bool push_gue4(struct lb_pkt *p, rte_be32_t src_be, rte_be32_t dst_be,
-					  uint32_t flow_hash, rte_be16_t dport_be,
-					  uint64_t inner_sum)
-{
-	uint64_t addrs = (uint64_t)src_be + dst_be;
+	uint64_t sum = (uint64_t)src_be + dst_be + lb_encap_inner_sum(p);
 	struct outer o;
 
 	if (unlikely(!begin_outer(p, LB_IPV4_BYTES + LB_UDP_BYTES, true, RTE_BE16(0x0800), &o)))
 		return false;
-	write_ipv4(&o, addrs);
-	lb_store_be32(o.ip + LB_IPV4_SRC_OFF, src_be);
-	lb_store_be32(o.ip + LB_IPV4_DST_OFF, dst_be);
-	write_udp(o.ip + LB_IPV4_BYTES, LB_UDP_BYTES + o.n_inner, flow_hash, dport_be,
-		  addrs + inner_sum);
+	write_ipv4(&o, src_be, dst_be);
+	lb_outer_write_udp(o.ip + LB_IPV4_BYTES, LB_UDP_BYTES + o.n_inner, flow_hash, dport_be,
+			   sum);
 	end_outer(p, &o);
 	return true;
-}
-
-static __rte_noinline bool push_any_gue4(struct lb_pkt *p, rte_be32_t src_be, rte_be32_t dst_be,
-					 uint32_t flow_hash, rte_be16_t dport_be)
-{
-	return push_gue4(p, src_be, dst_be, flow_hash, dport_be, lb_encap_inner_sum(p));
-}
-
-bool lb_encap_push_gue4(struct lb_pkt *p, rte_be32_t src_be, rte_be32_t dst_be, uint32_t flow_hash,
-			rte_be16_t dport_be)
-{
-	if (unlikely(p->kind != LB_PKT_FLOW || p->proto != IPPROTO_TCP || p->key.is_v6))
-		return push_any_gue4(p, src_be, dst_be, flow_hash, dport_be);
-	return push_gue4(p, src_be, dst_be, flow_hash, dport_be,
-			 covered_sum4(p, (uint32_t)(p->l3_off + p->ip_len - p->l4_off)));
 }
 
 bool lb_encap_push_ipip4(struct lb_pkt *p, rte_be32_t src_be, rte_be32_t dst_be)
@@ -210,9 +155,7 @@ bool lb_encap_push_ipip4(struct lb_pkt *p, rte_be32_t src_be, rte_be32_t dst_be)
 
 	if (unlikely(!begin_outer(p, LB_IPV4_BYTES, false, RTE_BE16(0x0800), &o)))
 		return false;
-	write_ipv4(&o, (uint64_t)src_be + dst_be);
-	lb_store_be32(o.ip + LB_IPV4_SRC_OFF, src_be);
-	lb_store_be32(o.ip + LB_IPV4_DST_OFF, dst_be);
+	write_ipv4(&o, src_be, dst_be);
 	end_outer(p, &o);
 	return true;
 }
@@ -230,8 +173,8 @@ bool lb_encap_push(struct lb_pkt *p, const struct lb_encap *e)
 		return false;
 	write_ipv6(&o, e);
 	if (e->is_gue)
-		write_udp(o.ip + LB_IPV6_BYTES, LB_UDP_BYTES + o.n_inner, e->flow_hash, e->dport_be,
-			  address_sum(e) + lb_encap_inner_sum(p));
+		lb_outer_write_udp(o.ip + LB_IPV6_BYTES, LB_UDP_BYTES + o.n_inner, e->flow_hash,
+				   e->dport_be, address_sum(e) + lb_encap_inner_sum(p));
 	end_outer(p, &o);
 	return true;
 }

@@ -2,9 +2,17 @@
 
 #include "lb/vlan.h"
 
+static uint32_t tunnel4_max(const struct lb_iface *iface)
+{
+	if (iface->tags != 0 || lb_addr_is_zero(&iface->tunnel_source[0]))
+		return 0;
+	return iface->mtu != 0 ? iface->mtu : UINT16_MAX;
+}
+
 void lb_ifaces_set(struct lb_ifaces *ifaces, uint32_t idx, const struct lb_iface *iface)
 {
 	ifaces->of[idx] = *iface;
+	ifaces->tunnel4_max[idx] = tunnel4_max(iface);
 	if (idx >= ifaces->n)
 		ifaces->n = idx + 1;
 	ifaces->tagged_ports = 0;

@@ -23,6 +23,9 @@ struct lb_ifaces {
 	struct lb_iface of[LB_IFACES_MAX]; /* by index */
 	uint32_t n;                        /* one past the highest that was set */
 	uint32_t tagged_ports;             /* bit p: port p has an interface with tags */
+	/* Bytes of the largest packet that may leave in a tunnel over IPv4 and untagged; 0: none
+	 * may. */
+	uint32_t tunnel4_max[LB_IFACES_MAX];
 };
 
 void lb_ifaces_set(struct lb_ifaces *ifaces, uint32_t idx, const struct lb_iface *iface);

@@ -4,7 +4,7 @@
 
 #include "frame.h"
 #include "packet/checksum.h"
-#include "packet/encap.h"
+#include "packet/encap_plain.h"
 #include "packet/parse.h"
 #include "random.h"
 
@@ -263,4 +263,66 @@ Test(encap, without_room_nothing_is_written)
 		cr_expect_eq(p.headroom, 0);
 	}
 	cr_expect_leq(LB_ENCAP_BYTES_MAX, FRAME_HEADROOM);
+}
+
+/* Fields that a view has before and after, as both ways leave them. */
+static void check_same_view(const struct lb_pkt *a, const struct lb_pkt *b, const char *name)
+{
+	cr_expect_eq(a->headroom, b->headroom, "%s: headroom", name);
+	cr_expect_eq(a->tailroom, b->tailroom, "%s: tailroom", name);
+	cr_expect_eq(a->len, b->len, "%s: length", name);
+	cr_expect_eq(a->rest, b->rest, "%s: rest", name);
+	cr_expect_eq(a->ip_len, b->ip_len, "%s: IP length", name);
+	cr_expect_eq(a->l3_off, b->l3_off, "%s: IP header", name);
+	cr_expect_eq(a->l4_off, b->l4_off, "%s: transport header", name);
+}
+
+/* One packet by both ways; the straight one leaves the addresses of the link to who comes next. */
+static bool check_plain(struct frame *f, const struct lb_encap *e, const char *name)
+{
+	struct frame twin = *f;
+	struct lb_pkt p = parsed(f), q = parsed(&twin);
+
+	if (p.verdict != LB_VERDICT_CONTINUE || !lb_encap_is_plain(&p) ||
+	    (e->is_gue && !lb_encap_is_plain_gue(&p)))
+		return false;
+	if (e->is_gue)
+		lb_encap_push_plain_gue4(&p, lb_addr_v4(&e->src), lb_addr_v4(&e->dst), e->flow_hash,
+					 e->dport_be);
+	else
+		lb_encap_push_plain_ipip4(&p, lb_addr_v4(&e->src), lb_addr_v4(&e->dst));
+	cr_assert(lb_encap_push(&q, e), "%s", name);
+	check_same_view(&p, &q, name);
+	cr_assert_eq(p.len, q.len, "%s", name);
+	cr_expect_eq(memcmp(p.data + 12, q.data + 12, q.len - 12), 0, "%s: bytes", name);
+	return true;
+}
+
+Test(encap, the_straight_way_writes_the_same)
+{
+	struct test_random r = {test_seed("encap")};
+	uint32_t n_plain = 0;
+
+	for (uint32_t i = 0; i < 40000; i++) {
+		size_t shape = (size_t)test_random_below(&r, N_SHAPES);
+		struct lb_encap e = outer(false, test_random_below(&r, 2) != 0);
+		bool is_v6 = test_random_below(&r, 8) == 0;
+		struct frame f;
+
+		e.src = lb_addr_from_v4(test_random_word(&r));
+		e.dst = lb_addr_from_v4(test_random_word(&r));
+		e.flow_hash = test_random_word(&r);
+		e.dport_be = (rte_be16_t)test_random_word(&r);
+		shapes[shape].build(&f, is_v6, test_random_below(&r, 1400));
+		if (!is_v6) {
+			frame_put8(&f, 15, (uint8_t)test_random_word(&r));
+			frame_put16(&f, 14 + 12 + 2, (uint16_t)test_random_word(&r));
+		}
+		frame_put16(&f, f.l4_off, (uint16_t)test_random_word(&r));
+		frame_checksums(&f);
+		if (shapes[shape].is_padded)
+			frame_pad(&f, f.len + test_random_below(&r, 40));
+		n_plain += check_plain(&f, &e, shapes[shape].name);
+	}
+	cr_expect_gt(n_plain, 10000);
 }

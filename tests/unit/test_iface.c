@@ -67,3 +67,21 @@ Test(iface, an_interface_without_tags_any_more_needs_no_search)
 	cr_expect_eq(lb_ifaces_find(&ifaces, 4, 0), 4);
 	cr_expect_eq(lb_ifaces_find(&ifaces, 4, C100), LB_IFACE_NONE);
 }
+
+Test(iface, only_an_untagged_one_with_a_source_takes_plain_tunnels)
+{
+	struct lb_iface iface = {.mtu = 1500, .tunnel_source[0] = lb_addr_from_v4(1)};
+	struct lb_ifaces ifaces = {.n = 0};
+
+	lb_ifaces_set(&ifaces, 3, &iface);
+	cr_expect_eq(ifaces.tunnel4_max[3], 1500);
+	iface.mtu = 0;
+	lb_ifaces_set(&ifaces, 3, &iface);
+	cr_expect_eq(ifaces.tunnel4_max[3], UINT16_MAX, "a size that is not known is not checked");
+	iface.tags = C100;
+	lb_ifaces_set(&ifaces, 3, &iface);
+	cr_expect_eq(ifaces.tunnel4_max[3], 0);
+	iface = (struct lb_iface){.mtu = 1500, .tunnel_source[1] = {{RTE_BE32(0x20010db8)}}};
+	lb_ifaces_set(&ifaces, 3, &iface);
+	cr_expect_eq(ifaces.tunnel4_max[3], 0);
+}
