@@ -403,16 +403,17 @@ static void pass_account(struct lb_pipeline *pl, const struct lb_burst *b)
 {
 	struct lb_steer *st = &pl->steer;
 	const uint32_t n = b->n;
-	uint32_t n_tx = 0;
+	uint32_t n_tx = n;
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct lb_pkt *p = &b->pkt[i];
 
-		n_tx += p->verdict == LB_VERDICT_TX;
-		if (likely(p->verdict == LB_VERDICT_TX && !p->is_originated))
+		if (likely(p->verdict == LB_VERDICT_TX) && likely(!p->is_originated)) {
 			account_traffic(st, p);
-		else
-			account_end(st, p);
+			continue;
+		}
+		account_end(st, p);
+		n_tx -= p->verdict != LB_VERDICT_TX;
 	}
 	lb_add(&pl->counters[LB_COUNT_rx], n);
 	lb_add(&pl->counters[LB_COUNT_tx], n_tx);
