@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "steer/conn.h"
 
@@ -79,27 +80,44 @@ static void add_known(struct list *l, uint32_t kind, bool is_v6, uint32_t flow, 
 	row->shape.n_flows = n;
 	row->shape.n_connections = stated_for(row->shape.forwarding,
 					      n < 64 * K ? 80 * K : n / 4 * 5);
-	row->is_quick = !is_v6 && ((n == 1 && farm == 0) || (n == M && farm == 1));
+	row->is_quick = (n == 1 && farm == 0) || (n == M && farm == 1 && !is_v6);
 }
 
+static const struct {
+	const char *name;
+	enum lb_forwarding forwarding;
+	bool persists;
+} openings[] = {
+	{"dsr new", LB_FORWARD_DSR, false},
+	{"dsr new, persistence", LB_FORWARD_DSR, true},
+	{"fullnat new", LB_FORWARD_FULLNAT, false},
+	{"fullnat new, persistence", LB_FORWARD_FULLNAT, true},
+};
+
+#define N_OPENINGS (sizeof(openings) / sizeof(openings[0]))
+#define FULL 100u
+
 /* The table is `percent` full of established connections, and stays so: what a run has opened
- * expires before the next. */
-static void add_new(struct list *l, const char *name, enum lb_forwarding forwarding, bool persists,
-		    uint32_t percent)
+ * expires before the next. A full one has four fifths of them, and in the rest of its room
+ * handshakes that are older than a second: each new connection ends the oldest of these. */
+static struct bench_row *add_new(struct list *l, uint32_t opening, uint32_t percent)
 {
 	char what[32];
 	struct bench_row *row;
 
 	snprintf(what, sizeof(what), "table %u %% full", percent);
-	row = add(l, name, false, what, "256/1000");
+	row = add(l, openings[opening].name, false, percent == FULL ? "table full" : what,
+		  "256/1000");
 	row->work = BENCH_NEW;
-	row->shape.forwarding = forwarding;
+	row->shape.forwarding = openings[opening].forwarding;
 	row->shape.n_services = 256;
 	row->shape.n_servers = 1024;
-	row->shape.n_connections = stated_for(forwarding, M);
-	row->shape.n_flows = M / 100 * percent;
-	row->shape.has_persistence = persists;
-	row->is_quick = percent == 80;
+	row->shape.n_connections = stated_for(row->shape.forwarding, M);
+	row->shape.n_flows = M / 100 * (percent == FULL ? 80 : percent);
+	row->shape.is_full = percent == FULL;
+	row->shape.has_persistence = openings[opening].persists;
+	row->is_quick = percent == 80 || (percent == FULL && opening == 0);
+	return row;
 }
 
 static void add_lookup(struct list *l, bool is_v6, uint32_t n_services, uint32_t n_servers,
@@ -115,22 +133,41 @@ static void add_lookup(struct list *l, bool is_v6, uint32_t n_services, uint32_t
 	row->is_quick = !is_v6;
 }
 
-static void add_pair(struct list *l, const char *name, uint32_t kind)
+static void name_pair(struct bench_row *row)
+{
+	char name[sizeof(row->name) - 16];
+
+	memcpy(name, row->name, sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	snprintf(row->name, sizeof(row->name), "two workers: %s", name);
+	row->n_workers = 2;
+}
+
+/* Each worker has half of the flows and half of the table. */
+static void add_pair(struct list *l, uint32_t kind)
 {
 	struct bench_row *row;
 
 	add_known(l, kind, false, 3, 1);
 	row = &l->rows[l->n - 1];
-	snprintf(row->name, sizeof(row->name), "two workers: %s, IPv4, 1 M flows, 256/1000", name);
-	row->n_workers = 2;
-	row->shape.n_flows = M / 2; /* each has its half */
+	name_pair(row);
+	row->shape.n_flows = M / 2;
 	row->shape.n_connections = stated_for(row->shape.forwarding, M / 8 * 5);
-	row->is_quick = true;
+}
+
+/* The same for new connections; records are common to both. */
+static void add_new_pair(struct list *l, uint32_t opening)
+{
+	struct bench_row *row = add_new(l, opening, 80);
+
+	name_pair(row);
+	row->shape.n_flows /= 2;
+	row->shape.n_connections /= 2;
 }
 
 uint32_t bench_rows(struct bench_row rows[BENCH_ROWS_MAX])
 {
-	static const uint32_t fills[] = {50, 80}; /* a full one: flood_bench */
+	static const uint32_t fills[] = {50, 80, FULL};
 	struct list l = {rows, 0};
 
 	for (uint32_t v6 = 0; v6 < 2; v6++)
@@ -138,18 +175,17 @@ uint32_t bench_rows(struct bench_row rows[BENCH_ROWS_MAX])
 			for (uint32_t flow = 0; flow < sizeof(flows) / sizeof(flows[0]); flow++)
 				for (uint32_t farm = 0; farm < 2; farm++)
 					add_known(&l, kind, v6 != 0, flow, farm);
-	for (uint32_t i = 0; i < sizeof(fills) / sizeof(fills[0]); i++) {
-		add_new(&l, "dsr new", LB_FORWARD_DSR, false, fills[i]);
-		add_new(&l, "dsr new, persistence", LB_FORWARD_DSR, true, fills[i]);
-		add_new(&l, "fullnat new", LB_FORWARD_FULLNAT, false, fills[i]);
-		add_new(&l, "fullnat new, persistence", LB_FORWARD_FULLNAT, true, fills[i]);
-	}
+	for (uint32_t i = 0; i < sizeof(fills) / sizeof(fills[0]); i++)
+		for (uint32_t opening = 0; opening < N_OPENINGS; opening++)
+			add_new(&l, opening, fills[i]);
 	for (uint32_t v6 = 0; v6 < 2; v6++) {
 		add_lookup(&l, v6 != 0, 1, 16, "1/16");
 		add_lookup(&l, v6 != 0, 65536, 1048576, "65536/1048576");
 	}
-	add_pair(&l, "dsr", 0);
-	add_pair(&l, "nat in", 3);
-	add_pair(&l, "fullnat reply", 6);
+	add_pair(&l, 0);
+	add_pair(&l, 3);
+	add_pair(&l, 6);
+	for (uint32_t opening = 0; opening < N_OPENINGS; opening++)
+		add_new_pair(&l, opening);
 	return l.n;
 }

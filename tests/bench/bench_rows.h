@@ -14,13 +14,6 @@
 
 #define BENCH_ROWS_MAX 256u
 
-enum bench_work {
-	BENCH_IN,     /* packets of clients on open connections */
-	BENCH_REPLY,  /* their servers' answers */
-	BENCH_NEW,    /* SYNs of clients that were never seen */
-	BENCH_LOOKUP, /* the service look-up alone */
-};
-
 struct bench_row {
 	char name[80];
 	struct bench_shape shape;

@@ -6,14 +6,16 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "frame.h"
+#include "bench_frame.h"
+#include "bench_plan.h"
 #include "steer/conn.h"
 #include "steer/service_find.h"
 
-#define FIRST_CLIENT 0x0a000000u /* 10.0.0.0 */
+#define SEED 20260101u
 #define PORTS_PER_CLIENT 32u
 #define SERVICE_PORT 443u
 #define EXPIRE_MS 300000u /* more than a handshake may take */
+#define NEWCOMERS 400000000u
 #define AGE_BUCKETS 1024u /* buckets of one call of lb_pipeline_age */
 
 static void die(const char *what)
@@ -42,17 +44,14 @@ uint64_t bench_random(struct bench_world *w)
 	return z ^ (z >> 31);
 }
 
-static struct lb_addr addr_of(const struct bench_world *w, uint32_t net, uint32_t host)
+static struct lb_addr addr_of(const struct bench_world *w, uint32_t net, uint32_t number)
 {
-	if (w->shape.is_v6)
-		return (struct lb_addr){
-			{RTE_BE32(0x20010db8), rte_cpu_to_be_32(net), 0, rte_cpu_to_be_32(host)}};
-	return lb_addr_from_v4(rte_cpu_to_be_32(net + host));
+	return bench_addr(w->shape.is_v6, net, number);
 }
 
 static struct lb_addr vip_of(const struct bench_world *w, uint32_t service)
 {
-	return addr_of(w, 0xc0a80000u, service + 1); /* 192.168.0.0/16 */
+	return addr_of(w, BENCH_VIPS, service + 1);
 }
 
 static void apply(struct bench_world *w, enum lb_cmd_type type, uint32_t idx, const void *object,
@@ -63,7 +62,7 @@ static void apply(struct bench_world *w, enum lb_cmd_type type, uint32_t idx, co
 	lb_pipeline_apply(w->pl, &cmd);
 }
 
-/* Source addresses for fullnat: 16 x 50 000 ports towards each of the servers. */
+/* Source addresses for fullnat: 50 000 ports each towards each of the servers. */
 static void add_nat_source(struct bench_world *w)
 {
 	struct lb_nat_source *src = calloc(1, sizeof(*src));
@@ -72,8 +71,8 @@ static void add_nat_source(struct bench_world *w)
 		die("no memory");
 	src->first_port = 10000;
 	src->last_port = 59999;
-	for (uint16_t i = 0; i < 16; i++) {
-		struct lb_nat_addr a = {addr_of(w, 0xac100000u, i + 1u), (uint16_t)(i + 1)};
+	for (uint16_t i = 0; i < BENCH_N_NAT_SOURCES; i++) {
+		struct lb_nat_addr a = {addr_of(w, BENCH_NAT_SOURCES, i + 1u), (uint16_t)(i + 1)};
 
 		if (w->shape.is_v6)
 			src->v6[src->n_v6++] = a;
@@ -85,17 +84,19 @@ static void add_nat_source(struct bench_world *w)
 
 static void add_servers(struct bench_world *w)
 {
-	struct lb_iface iface = {.mac = {2, 0, 0, 0, 0, 0xfe}, .mtu = 1500};
+	struct lb_iface iface = {.mtu = 1500};
 
-	iface.tunnel_source[w->shape.is_v6 ? 1 : 0] = addr_of(w, 0xac300000u, 1);
+	memcpy(iface.mac, bench_mac_own, sizeof(iface.mac));
+	iface.tunnel_source[w->shape.is_v6 ? 1 : 0] = addr_of(w, BENCH_TUNNEL_SOURCE, 1);
 	apply(w, LB_CMD_IFACE, 0, &iface, 0);
 	for (uint32_t i = 0; i < w->shape.n_servers; i++) {
-		struct lb_next_hop nh = {{2, 0, 1, 0, (uint8_t)(i >> 8), (uint8_t)i}, 0, 1};
-		struct lb_real real = {.addr = addr_of(w, 0xac200000u, i + 1),
+		struct lb_next_hop nh = {.iface = 0, .resolved = 1};
+		struct lb_real real = {.addr = addr_of(w, BENCH_SERVERS, i + 1),
 				       .in_use = 1,
 				       .machine_id = i,
 				       .next_hop = i + 1};
 
+		bench_mac_of_server(i, nh.mac);
 		apply(w, LB_CMD_NEXT_HOP, i + 1, &nh, 0);
 		apply(w, LB_CMD_REAL, i, &real, 0);
 		apply(w, LB_CMD_TARGET, i, NULL, LB_TARGET_NEW | LB_TARGET_KEEP);
@@ -111,8 +112,8 @@ static struct lb_maglev *make_table(const struct bench_world *w,
 	if (rows == NULL)
 		die("no memory");
 	for (uint32_t i = 0; i < n; i++)
-		rows[i] = (struct lb_maglev_server){addr_of(w, 0xac200000u, servers[i].real_id + 1),
-						    1};
+		rows[i] = (struct lb_maglev_server){
+			addr_of(w, BENCH_SERVERS, servers[i].real_id + 1), 1};
 	if (lb_maglev_build(rows, n, LB_MAGLEV_SIZE_STATELESS, &table) != 0)
 		die("no table");
 	free(rows);
@@ -165,10 +166,12 @@ static void add_service(struct bench_world *w, uint32_t slot)
 	free(servers);
 }
 
+/* No two workers have a client in common. */
 static void key_of_flow(const struct bench_world *w, uint32_t flow, uint32_t net,
 			struct lb_key *key)
 {
-	struct lb_addr client = addr_of(w, net, flow / PORTS_PER_CLIENT + 1);
+	uint32_t first = w->lane.worker << (net == BENCH_CLIENTS ? 23 : 24);
+	struct lb_addr client = addr_of(w, net, first + flow / PORTS_PER_CLIENT + 1);
 	struct lb_addr vip = vip_of(w, flow % w->shape.n_services);
 	uint32_t sport = 1024 + flow % PORTS_PER_CLIENT * 1999;
 	rte_be32_t ports = rte_cpu_to_be_32(sport << 16 | SERVICE_PORT);
@@ -185,32 +188,6 @@ static void key_of_flow(const struct bench_world *w, uint32_t flow, uint32_t net
 	}
 }
 
-/* Ethernet, IP and TCP headers of 64 bytes (IPv6: 78) and no payload. */
-static void write_packet(uint8_t *buffer, const struct lb_key *key, uint8_t flags)
-{
-	static const uint8_t macs[12] = {2, 0, 0, 0, 0, 0xfe, 2, 0, 0, 0, 0, 1};
-	uint8_t *data = buffer + BENCH_HEADROOM, *ip = data + 14;
-	uint8_t *tcp = ip + (key->is_v6 ? 40 : 20);
-	uint16_t sum;
-
-	memset(data, 0, 80);
-	memcpy(data, macs, sizeof(macs));
-	if (key->is_v6) {
-		memcpy(data + 12, "\x86\xdd\x60\x00\x00\x00\x00\x14\x06\x40", 10);
-		memcpy(ip + 8, &key->v6, 32);
-		memcpy(tcp, &key->v6.ports_be, 4);
-	} else {
-		memcpy(data + 12, "\x08\x00\x45\x00\x00\x28\x00\x00\x40\x00\x40\x06", 12);
-		memcpy(ip + 12, &key->v4, 8);
-		sum = (uint16_t)~frame_sum(ip, 20, 0);
-		ip[10] = (uint8_t)(sum >> 8);
-		ip[11] = (uint8_t)sum;
-		memcpy(tcp, &key->v4.ports_be, 4);
-	}
-	tcp[12] = 5 << 4;
-	tcp[13] = flags;
-}
-
 static uint8_t *buffer_of(const struct bench_world *w, uint32_t i)
 {
 	return w->pool + (size_t)(i % BENCH_POOL) * BENCH_BUFFER_BYTES;
@@ -219,7 +196,7 @@ static uint8_t *buffer_of(const struct bench_world *w, uint32_t i)
 void bench_view(const struct bench_world *w, uint32_t i, struct lb_pkt *p)
 {
 	p->data = buffer_of(w, i) + BENCH_HEADROOM;
-	p->len = w->shape.is_v6 ? 74 : 60;
+	p->len = bench_frame_bytes(w->shape.is_v6);
 	p->headroom = BENCH_HEADROOM;
 	p->tailroom = BENCH_BUFFER_BYTES - BENCH_HEADROOM - p->len;
 	p->rest = 0;
@@ -231,51 +208,44 @@ static void run_one(struct bench_world *w, const struct lb_key *key, uint8_t fla
 {
 	static _Thread_local struct lb_burst b;
 
-	write_packet(buffer_of(w, 0), key, flags);
+	bench_frame_write(buffer_of(w, 0) + BENCH_HEADROOM, key, flags);
 	b.n = 1;
 	bench_view(w, 0, &b.pkt[0]);
 	lb_pipeline_run(w->pl, &b, w->now_ms);
 	*out = b.pkt[0];
 }
 
-/* What the server answers to is what the pipeline made of the client's packet. */
-static void read_answer_key(const struct bench_world *w, const struct lb_pkt *p, struct lb_key *key)
+static bool is_one_way(const struct bench_world *w)
 {
-	const uint8_t *ip = p->data + 14, *tcp = ip + (w->shape.is_v6 ? 40 : 20);
+	return lb_forwarding_is_one_way((uint8_t)w->shape.forwarding);
+}
 
-	memset(key, 0, sizeof(*key));
-	key->is_v6 = w->shape.is_v6;
-	if (key->is_v6) {
-		memcpy(key->v6.src_be, ip + 24, 16);
-		memcpy(key->v6.dst_be, ip + 8, 16);
-		memcpy(&key->v6.ports_be, tcp, 4);
-		key->v6.ports_be = key->v6.ports_be >> 16 | key->v6.ports_be << 16;
-		key->v6.proto = IPPROTO_TCP;
-	} else {
-		memcpy(&key->v4.src_be, ip + 16, 4);
-		memcpy(&key->v4.dst_be, ip + 12, 4);
-		memcpy(&key->v4.ports_be, tcp, 4);
-		key->v4.ports_be = key->v4.ports_be >> 16 | key->v4.ports_be << 16;
-		key->v4.proto = IPPROTO_TCP;
-	}
+/* The number in the MAC address that a packet to a server leaves with. */
+static uint16_t server_of(const struct lb_pkt *p)
+{
+	return (uint16_t)(p->data[4] << 8 | p->data[5]);
 }
 
 static void open_flow(struct bench_world *w, uint32_t i)
 {
+	struct lb_key leaving;
 	struct lb_pkt p;
 
-	key_of_flow(w, i, FIRST_CLIENT, &w->to_vip[i]);
-	run_one(w, &w->to_vip[i], 0x02, &p);
+	key_of_flow(w, i, BENCH_CLIENTS, &w->to_vip[i]);
+	run_one(w, &w->to_vip[i], LB_TCP_SYN, &p);
 	if (p.verdict != LB_VERDICT_TX || p.is_originated)
 		die(p.verdict == LB_VERDICT_DROP ? lb_counter_info[p.drop_reason].name
 						 : "a flow was not opened");
-	if (!lb_forwarding_is_one_way((uint8_t)w->shape.forwarding)) {
-		read_answer_key(w, &p, &w->to_client[i]);
-		run_one(w, &w->to_client[i], 0x12, &p);
+	w->server_of[i] = server_of(&p);
+	if (!is_one_way(w)) {
+		/* What the server answers to is what the pipeline made of the client's packet. */
+		bench_frame_key(p.data, w->shape.is_v6, &leaving);
+		w->to_client[i] = lb_key_reversed(&leaving);
+		run_one(w, &w->to_client[i], LB_TCP_SYN | LB_TCP_ACK, &p);
 		if (p.verdict != LB_VERDICT_TX || !p.is_reply)
 			die("an answer did not find its connection");
 	}
-	run_one(w, &w->to_vip[i], 0x10, &p);
+	run_one(w, &w->to_vip[i], LB_TCP_ACK, &p);
 	w->n_open++;
 }
 
@@ -300,8 +270,12 @@ static void add_lookup_table(struct bench_world *w)
 			die("a service found no place");
 	}
 	w->wanted = bench_alloc(BENCH_POOL * sizeof(*w->wanted));
-	for (uint32_t i = 0; i < BENCH_POOL; i++)
-		w->wanted[i] = vip_of(w, (uint32_t)(bench_random(w) % w->shape.n_services));
+	for (uint32_t i = 0; i < BENCH_POOL; i++) {
+		uint32_t service = (uint32_t)(bench_random(w) % w->shape.n_services);
+
+		w->wanted[i] = vip_of(w, service);
+		w->wanted_sum += service;
+	}
 }
 
 static void ask_burst(const struct bench_world *w, uint32_t from, struct lb_key *keys)
@@ -317,23 +291,22 @@ static void ask_burst(const struct bench_world *w, uint32_t from, struct lb_key 
 }
 
 /* As the passes do it: what a whole burst asks for is on its way before it is read. */
-uint32_t bench_look_up_services(struct bench_world *w)
+bool bench_look_up_services(struct bench_world *w)
 {
 	struct lb_key keys[LB_BURST_MAX];
 	struct lb_exact_question asked[LB_BURST_MAX];
-	uint32_t n = 0;
+	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < LB_BURST_MAX; i++)
-		key_of_flow(w, 0, FIRST_CLIENT, &keys[i]);
+		key_of_flow(w, 0, BENCH_CLIENTS, &keys[i]);
 	for (uint32_t from = 0; from < BENCH_POOL; from += LB_BURST_MAX) {
 		ask_burst(w, from, keys);
 		for (uint32_t i = 0; i < LB_BURST_MAX; i++)
 			asked[i] = lb_service_ask(w->services, &keys[i]);
 		for (uint32_t i = 0; i < LB_BURST_MAX; i++)
-			n += lb_service_find_asked(w->services, &keys[i], &asked[i]) !=
-			     LB_SERVICE_NOT_FOUND;
+			sum += lb_service_find_asked(w->services, &keys[i], &asked[i]);
 	}
-	return n;
+	return sum == w->wanted_sum;
 }
 
 void bench_let_expire(struct bench_world *w)
@@ -360,16 +333,27 @@ static void *alloc_in_place(size_t bytes)
 	return mem;
 }
 
+struct lb_persist_table *bench_records_create(const struct bench_shape *shape, uint32_t n_workers)
+{
+	uint32_t n = shape->has_persistence ? 2 * shape->n_connections * n_workers : 1024;
+	struct lb_persist_table *records;
+
+	if (lb_persist_init(alloc_in_place(lb_persist_bytes(n)), n, SEED, &records) != 0)
+		die("no persistence table");
+	return records;
+}
+
 static void make_pipeline(struct bench_world *w)
 {
+	/* Every packet is its worker's own, as where the card's hash finds the owner. */
 	struct lb_pipeline_params params = {
-		.n_workers = 1, .n_connections = w->shape.n_connections, .seed = 20260101};
-	uint32_t records = w->shape.has_persistence ? 2 * w->shape.n_connections : 1024;
+		.n_workers = 1,
+		.n_connections = w->shape.n_connections,
+		.seed = SEED,
+		.persist = w->lane.records,
+	};
 	uint32_t n_entries = w->shape.n_connections / 2 * 5;
 
-	if (lb_persist_init(alloc_in_place(lb_persist_bytes(records)), records, params.seed,
-			    &params.persist) != 0)
-		die("no persistence table");
 	w->pipeline_bytes = lb_pipeline_bytes(&params);
 	w->table_bytes = w->shape.is_v6 ? lb_conn_table_bytes(0, n_entries)
 					: lb_conn_table_bytes(n_entries, 0);
@@ -377,14 +361,107 @@ static void make_pipeline(struct bench_world *w)
 		die("the pipeline was not made");
 }
 
-struct bench_world *bench_world_create(const struct bench_shape *shape)
+void bench_fill_known(struct bench_world *w, bool is_reply, uint32_t *flows)
+{
+	for (uint32_t i = 0; i < BENCH_POOL; i++) {
+		uint32_t flow = (uint32_t)(bench_random(w) % w->shape.n_flows);
+
+		bench_frame_write(buffer_of(w, i) + BENCH_HEADROOM,
+				  is_reply ? &w->to_client[flow] : &w->to_vip[flow], LB_TCP_ACK);
+		if (flows != NULL)
+			flows[i] = flow;
+	}
+}
+
+void bench_fill_new(struct bench_world *w, uint32_t *flows)
+{
+	for (uint32_t i = 0; i < BENCH_POOL; i++) {
+		uint32_t flow = (uint32_t)(bench_random(w) % NEWCOMERS);
+		struct lb_key key;
+
+		key_of_flow(w, flow, BENCH_NEWCOMERS, &key);
+		bench_frame_write(buffer_of(w, i) + BENCH_HEADROOM, &key, LB_TCP_SYN);
+		if (flows != NULL)
+			flows[i] = flow;
+	}
+}
+
+/* Handshakes until each new one ends the oldest. */
+static void crowd(struct bench_world *w)
+{
+	static _Thread_local struct lb_burst b;
+
+	while (lb_pipeline_counter(w->pl, LB_COUNT_conn_evicted_embryonic) == 0) {
+		bench_fill_new(w, NULL);
+		for (uint32_t i = 0; i < BENCH_POOL; i += LB_BURST_MAX) {
+			b.n = LB_BURST_MAX;
+			for (uint32_t j = 0; j < LB_BURST_MAX; j++)
+				bench_view(w, i + j, &b.pkt[j]);
+			lb_pipeline_run(w->pl, &b, w->now_ms);
+			w->now_ms += BENCH_FULL_MS_PER_BURST;
+		}
+	}
+}
+
+static void expect_known(const struct bench_world *w, uint32_t flow, struct lb_key *key,
+			 struct bench_expected *e)
+{
+	e->server_first = w->server_of[flow];
+	e->n_servers = 1;
+	if (is_one_way(w))
+		*key = w->to_vip[flow];
+	else
+		*key = lb_key_reversed(e->is_reply ? &w->to_vip[flow] : &w->to_client[flow]);
+}
+
+static void expect_new(const struct bench_world *w, uint32_t flow, struct lb_key *key,
+		       struct bench_expected *e)
+{
+	e->n_servers = w->shape.n_servers / w->shape.n_services;
+	e->server_first = flow % w->shape.n_services * e->n_servers;
+	e->is_any_source = w->shape.forwarding == LB_FORWARD_FULLNAT;
+	key_of_flow(w, flow, BENCH_NEWCOMERS, key);
+}
+
+void bench_seal(struct bench_world *w)
+{
+	for (uint32_t i = 0; i < BENCH_POOL; i++)
+		bench_frame_seal(buffer_of(w, i) + BENCH_HEADROOM, w->shape.is_v6);
+}
+
+const char *bench_judge(const struct bench_world *w, const struct bench_sent *sent,
+			enum bench_work work)
+{
+	for (uint32_t i = 0; i < BENCH_POOL; i++) {
+		struct lb_key key;
+		struct bench_expected e = {
+			.key = &key,
+			.forwarding = w->shape.forwarding,
+			.is_reply = work == BENCH_REPLY,
+		};
+		const char *wrong;
+
+		if (work == BENCH_NEW)
+			expect_new(w, sent->flow[i], &key, &e);
+		else
+			expect_known(w, sent->flow[i], &key, &e);
+		wrong = bench_frame_judge(buffer_of(w, i) + sent->offset[i], sent->len[i], &e);
+		if (wrong != NULL)
+			return wrong;
+	}
+	return NULL;
+}
+
+struct bench_world *bench_world_create(const struct bench_shape *shape,
+				       const struct bench_lane *lane)
 {
 	struct bench_world *w = calloc(1, sizeof(*w));
 
 	if (w == NULL)
 		die("no memory");
 	w->shape = *shape;
-	w->random = 1;
+	w->lane = *lane;
+	w->random = 1 + lane->worker;
 	w->now_ms = 10000;
 	w->pool = alloc_in_place((size_t)BENCH_POOL * BENCH_BUFFER_BYTES);
 	if (shape->is_lookup) {
@@ -393,6 +470,7 @@ struct bench_world *bench_world_create(const struct bench_shape *shape)
 		return w;
 	}
 	make_pipeline(w);
+	w->server_of = bench_alloc(((size_t)shape->n_flows + 1) * sizeof(*w->server_of));
 	w->to_vip = bench_alloc(((size_t)shape->n_flows + 1) * sizeof(*w->to_vip));
 	w->to_client = bench_alloc(((size_t)shape->n_flows + 1) * sizeof(*w->to_client));
 	add_nat_source(w);
@@ -400,25 +478,7 @@ struct bench_world *bench_world_create(const struct bench_shape *shape)
 	for (uint32_t i = 0; i < shape->n_services; i++)
 		add_service(w, i);
 	open_flows(w);
+	if (shape->is_full)
+		crowd(w);
 	return w;
-}
-
-void bench_fill_known(struct bench_world *w, bool is_reply)
-{
-	for (uint32_t i = 0; i < BENCH_POOL; i++) {
-		uint32_t flow = (uint32_t)(bench_random(w) % w->shape.n_flows);
-
-		write_packet(buffer_of(w, i), is_reply ? &w->to_client[flow] : &w->to_vip[flow],
-			     0x10);
-	}
-}
-
-void bench_fill_new(struct bench_world *w)
-{
-	for (uint32_t i = 0; i < BENCH_POOL; i++) {
-		struct lb_key key;
-
-		key_of_flow(w, (uint32_t)(bench_random(w) % 400000000u), 0x20000000u, &key);
-		write_packet(buffer_of(w, i), &key, 0x02);
-	}
 }
