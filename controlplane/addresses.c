@@ -183,12 +183,13 @@ static void check_marks(struct lb_addresses *a)
 	}
 }
 
+/* Of a dump that had no room nobody knows what it lacks. */
 static void note_missing(struct lb_addresses *a)
 {
 	for (size_t i = 0; i < a->n_entries; i++) {
 		struct entry *e = &a->entries[i];
 
-		e->is_missing = e->is_held && e->is_due &&
+		e->is_missing = e->is_held && e->is_due && a->n_unused == 0 &&
 				!lb_addresses_is_on(a, &e->addr, e->ifindex);
 	}
 }

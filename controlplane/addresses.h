@@ -10,7 +10,8 @@
  *          each address of a netdev: what many cost is for the caller to spread over time
  * Errors   -ENOMEM; what the kernel refuses is logged and counted
  * Source   DESIGN 3.9, decisions 0010 (how ours are recognised after a kill -9), 0105 (many)
- * Tests    tests/system/test_netlink.c, tests/system/test_many_addresses.c
+ * Tests    tests/system/test_netlink.c, tests/system/test_many_addresses.c,
+ *          tests/unit/test_addresses.c
  */
 #ifndef LB_ADDRESSES_H
 #define LB_ADDRESSES_H
@@ -77,6 +78,8 @@ bool lb_addresses_is_on(const struct lb_addresses *a, const struct lb_addr *addr
 size_t lb_addresses_missing(const struct lb_addresses *a);
 
 size_t lb_addresses_held(const struct lb_addresses *a);
+
+/* Addresses of the last dump that found no room in the mirror. */
 size_t lb_addresses_unused(const struct lb_addresses *a);
 
 /* The kernel keeps our mark (5.18 and later): false is known only after the first own address. */

@@ -10,10 +10,15 @@ static void report_addresses(const struct lb_netlink *nl, struct lb_netlink_part
 	size_t held = lb_addresses_held(nl->addresses);
 	int error;
 	size_t n_refused = lb_addresses_refused(nl->addresses, &error);
+	size_t n_unused = lb_addresses_unused(nl->addresses);
 
 	out->name = "addresses";
 	out->is_on = n_refused == 0;
-	if (!out->is_on)
+	if (out->is_on && n_unused > 0)
+		snprintf(out->text, sizeof(out->text),
+			 "%zu on the netdevs by us; %zu of this host's found no room (at most %u)",
+			 held, n_unused, LB_LOCALS_MAX);
+	else if (!out->is_on)
 		snprintf(out->text, sizeof(out->text),
 			 "off because the kernel refused %zu addresses: %s", n_refused,
 			 strerror(-error));
