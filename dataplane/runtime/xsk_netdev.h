@@ -7,7 +7,7 @@
  * Memory   none
  * Limits   none
  * Errors   -ENODEV when there is no such device, other -errno
- * Tests    tests/unit/test_port.c, tests/eal/test_af_xdp.c
+ * Tests    tests/unit/test_port.c, tests/system/test_af_xdp_port.c
  */
 #ifndef LB_XSK_NETDEV_H
 #define LB_XSK_NETDEV_H

@@ -9,7 +9,7 @@
  * Limits   LB_VLAN_TAGS_MAX tags; a frame with more is not known for what it carries
  * Errors   none
  * Source   IEEE 802.1Q; 0x9100 is what older bridges write around a tag
- * Tests    tests/unit/test_vlan.c
+ * Tests    tests/unit/test_tags.c, tests/unit/test_parse_frames.c
  */
 #ifndef LB_VLAN_H
 #define LB_VLAN_H

@@ -6,7 +6,7 @@
  * Memory   what it is given
  * Limits   bursts of GEN_BURST_MAX
  * Errors   -ENOMEM
- * Tests    tests/system/test_pktgen_tests.py
+ * Tests    tests/eal/test_pktgen_tests.py
  */
 #ifndef GEN_RUN_TRIAL_H
 #define GEN_RUN_TRIAL_H

@@ -7,7 +7,7 @@
  * Memory   one pool of mbufs for all ports
  * Limits   GEN_SIDES_MAX sides, two arms
  * Errors   negative errno, and a sentence on standard error
- * Tests    tests/system/test_pktgen_tests.py
+ * Tests    tests/eal/test_pktgen_tests.py
  */
 #ifndef GEN_SIDE_H
 #define GEN_SIDE_H

@@ -35,6 +35,8 @@ CASES = [
      'unknown type name'),
     ('check-headers', 'dataplane/packet/a.h', 'enum lb_a { LB_A };\n', 'redeclaration'),
     ('check-headers', 'dataplane/packet/a.h', '#ifndef A\n#define A\nint lb_a(void);\n#endif\n', None),
+    ('check-headers', 'dataplane/packet/a.h',
+     '/* a.h - a.\n *\n * Tests    tests/unit/test_a.c\n */\nint lb_a(void);\n', 'no tests/unit/test_a.c'),
     ('check-tokens', 'dataplane/a.c', 'volatile int a;\n', 'volatile is banned'),
     ('check-tokens', 'dataplane/a.c', '/* volatile */ const char *b = "atoi";\n', None),
     ('check-tokens', 'dataplane/a.c', 'int c = __sync_add(1);\n', '__sync_add is banned'),
