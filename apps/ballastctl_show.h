@@ -50,7 +50,4 @@ int lb_ctl_show_members(const struct lb_ctl_view *view, const cJSON *object,
 /* up green, down red, everything else yellow. */
 enum lb_ctl_color lb_ctl_state_color(const char *state);
 
-/* "every packet is accounted for", or how many are missing. */
-void lb_ctl_put_law(const struct lb_ctl_view *view, const cJSON *stats);
-
 #endif

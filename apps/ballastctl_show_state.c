@@ -28,7 +28,8 @@ static void put_count(const struct lb_ctl_view *view, const char *before, uint64
 	fprintf(view->out, "%s%s%s", before, lb_ctl_count(n, text), after);
 }
 
-void lb_ctl_put_law(const struct lb_ctl_view *view, const cJSON *stats)
+/* "every packet is accounted for", or how many are missing. */
+static void put_law(const struct lb_ctl_view *view, const cJSON *stats)
 {
 	double imbalance = lb_ctl_json_double(stats, "imbalance");
 	uint64_t sum[LB_COUNTER_INFO + 1] = {0};
@@ -104,7 +105,7 @@ int lb_ctl_show_counters(const struct lb_ctl_view *view, const cJSON *stats)
 	}
 	rc = lb_ctl_finish_table(view, table);
 	fputc('\n', view->out);
-	lb_ctl_put_law(view, stats);
+	put_law(view, stats);
 	return rc;
 }
 
@@ -255,7 +256,7 @@ static void put_connections(const struct lb_ctl_view *view, const cJSON *status,
 	put_count(view, "persistence records ", lb_ctl_json_u64(status, "persistence_records"),
 		  "\n");
 	fputs("packets             ", view->out);
-	lb_ctl_put_law(view, stats);
+	put_law(view, stats);
 }
 
 static int interfaces_table(const struct lb_ctl_view *view, const cJSON *interfaces)

@@ -19,10 +19,9 @@
 
 #include <linux/types.h>
 
-/* The AF_XDP driver of DPDK 22.11 (libxdp 1.3) takes an attached program for the standard one, and
- * puts its sockets into the map, only under these names. */
+/* The AF_XDP driver of DPDK 22.11 (libxdp 1.3) takes an attached program for the standard one only
+ * under this name, and puts its sockets into a map that has to be called xsks_map. */
 #define LB_STEER_PROGRAM "xsk_def_prog"
-#define LB_STEER_SOCKETS "xsks_map"
 /* This map tells a program of ours from everybody else's of that name. */
 #define LB_STEER_OWN_MAP "ballast_blocks"
 

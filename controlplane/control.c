@@ -111,7 +111,7 @@ static void on_end_signal(evutil_socket_t number, short what, void *ctx)
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGHUP, SIG_IGN);
-	lb_control_break(ctl);
+	event_base_loopbreak(ctl->base);
 }
 
 static void on_hup(evutil_socket_t number, short what, void *ctx)
@@ -304,11 +304,6 @@ void lb_control_drop_privileges(struct lb_control *ctl)
 void lb_control_run(struct lb_control *ctl)
 {
 	event_base_dispatch(ctl->base);
-}
-
-void lb_control_break(struct lb_control *ctl)
-{
-	event_base_loopbreak(ctl->base);
 }
 
 void lb_control_stop(struct lb_control *ctl, struct lb_text *counters)

@@ -55,9 +55,8 @@ int lb_control_start(struct lb_control *ctl, struct lb_error *err);
 /* After start: the threads that read what strangers send keep only what running needs. */
 void lb_control_drop_privileges(struct lb_control *ctl);
 
-/* Runs the loop until a SIGTERM or SIGINT (or lb_control_break). */
+/* Runs the loop until a SIGTERM or SIGINT. */
 void lb_control_run(struct lb_control *ctl);
-void lb_control_break(struct lb_control *ctl);
 
 /* Takes away what the kernel holds for us, stops the workers; `counters` (may be NULL) gets their
  * last counters as one JSON object. */
@@ -97,8 +96,6 @@ bool lb_control_is_active(const struct lb_control *ctl);
 
 /* In force and every probe has given a verdict. */
 bool lb_control_is_ready(const struct lb_control *ctl, uint32_t *n_checking);
-
-bool lb_control_is_stored(const struct lb_control *ctl);
 
 /* What is on, what is off and why. */
 void lb_control_report(const struct lb_control *ctl, struct lb_text *out);

@@ -79,11 +79,6 @@ bool lb_control_is_ready(const struct lb_control *ctl, uint32_t *n_checking)
 	return ctl->is_active && *n_checking == 0;
 }
 
-bool lb_control_is_stored(const struct lb_control *ctl)
-{
-	return ctl->store != NULL && !ctl->params.is_read_only_config;
-}
-
 /* Each packet of theirs crosses from one node's memory to the other's. */
 static void report_far_workers(const struct lb_control *ctl, const char *port, int32_t node,
 			       struct lb_text *out)

@@ -484,11 +484,6 @@ uint32_t lb_kernel_path_wire(const struct lb_kernel_path *kp, uint32_t iface, ui
 	return link.ifindex;
 }
 
-void lb_kernel_path_link(const struct lb_kernel_path *kp, uint32_t iface, struct lb_link *out)
-{
-	lb_netlink_link(kp->netlink, iface, out);
-}
-
 void lb_kernel_path_set_mac(struct lb_kernel_path *kp, uint32_t iface, const uint8_t mac[6])
 {
 	if (iface < kp->n_ifaces && kp->iface[iface].is_attached)

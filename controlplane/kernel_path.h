@@ -74,7 +74,6 @@ bool lb_kernel_path_is_on_link(void *kp, const struct lb_addr *addr);
 void lb_kernel_path_resolve(struct lb_kernel_path *kp, uint32_t next_hop);
 /* The netdev that frames of this interface leave by, 0: none, and the tags that they need there. */
 uint32_t lb_kernel_path_wire(const struct lb_kernel_path *kp, uint32_t iface, uint32_t *tags);
-void lb_kernel_path_link(const struct lb_kernel_path *kp, uint32_t iface, struct lb_link *out);
 void lb_kernel_path_set_mac(struct lb_kernel_path *kp, uint32_t iface, const uint8_t mac[6]);
 
 /* Lines for the start-up report. */

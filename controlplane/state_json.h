@@ -38,13 +38,6 @@ extern const char *const lb_state_admin_words[LB_ADMIN_DISABLED + 1];
 extern const char *const lb_state_forwarding_words[LB_FORWARD_N];
 extern const char *const lb_state_scheduler_words[LB_SCHED_N];
 
-/* Sums over the workers. */
-void lb_state_totals(const struct lb_dataplane *dp, uint64_t out[LB_COUNTER_N]);
-
-/* "135", "6005-59530", "any". Returns `text`. */
-#define LB_PORTS_TEXT_MAX 16
-const char *lb_state_ports(const struct lb_port_range *range, char text[LB_PORTS_TEXT_MAX]);
-
 /* The part of a walk over real servers that stats and metrics share: each real id once. */
 struct lb_state_real {
 	const struct lb_cfg_pool *pool;

@@ -10,20 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void lb_state_totals(const struct lb_dataplane *dp, uint64_t out[LB_COUNTER_N])
-{
-	uint32_t n = lb_dataplane_n_workers(dp);
-
-	memset(out, 0, LB_COUNTER_N * sizeof(out[0]));
-	for (uint32_t i = 0; i < n; i++) {
-		uint64_t value[LB_COUNTER_N];
-
-		lb_dataplane_counters(dp, i, value);
-		for (uint32_t c = 0; c < LB_COUNTER_N; c++)
-			out[c] += value[c];
-	}
-}
-
 static void add_counters(struct lb_text *out, const uint64_t value[LB_COUNTER_N])
 {
 	for (uint32_t c = 0; c < LB_COUNTER_N; c++)

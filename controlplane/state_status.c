@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PORTS_TEXT_MAX 16
+
 const char *const lb_state_admin_words[LB_ADMIN_DISABLED + 1] = {
 	[LB_ADMIN_ENABLED] = "enabled",
 					  [LB_ADMIN_DRAIN] = "drain",
@@ -25,14 +27,15 @@ const char *const lb_state_scheduler_words[LB_SCHED_N] = {
 	[LB_SCHED_WEIGHTED_LEAST_CONNECTIONS] = "weighted_least_connections",
 	[LB_SCHED_PRIORITY] = "priority"};
 
-const char *lb_state_ports(const struct lb_port_range *range, char text[LB_PORTS_TEXT_MAX])
+/* "135", "6005-59530", "any". Returns `text`. */
+static const char *format_ports(const struct lb_port_range *range, char text[PORTS_TEXT_MAX])
 {
 	if (range->first == 0 && range->last == UINT16_MAX)
-		snprintf(text, LB_PORTS_TEXT_MAX, "any");
+		snprintf(text, PORTS_TEXT_MAX, "any");
 	else if (range->first == range->last)
-		snprintf(text, LB_PORTS_TEXT_MAX, "%u", range->first);
+		snprintf(text, PORTS_TEXT_MAX, "%u", range->first);
 	else
-		snprintf(text, LB_PORTS_TEXT_MAX, "%u-%u", range->first, range->last);
+		snprintf(text, PORTS_TEXT_MAX, "%u-%u", range->first, range->last);
 	return text;
 }
 
@@ -98,7 +101,7 @@ static void add_service(const struct lb_control *ctl, uint32_t idx, struct lb_te
 	lb_text_json_str(out, "protocol", svc->protocol == IPPROTO_TCP ? "tcp" : "udp");
 	lb_text_json_open(out, "ports", '[');
 	for (uint32_t i = 0; i < svc->n_ports; i++)
-		lb_text_json_str(out, NULL, lb_state_ports(&svc->ports[i], text));
+		lb_text_json_str(out, NULL, format_ports(&svc->ports[i], text));
 	lb_text_json_close(out, ']');
 	lb_text_json_str(out, "server_pool", cfg->pools[svc->pool].name);
 	lb_text_json_str(out, "forwarding", lb_state_forwarding_words[svc->forwarding]);

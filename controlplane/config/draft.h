@@ -53,7 +53,6 @@ int lb_draft_fill_pools(struct lb_draft *d);
 /* Reads `health_monitors` and `real_servers` of a pool or of a service that has its own. */
 int lb_draft_fill_pool_lists(struct lb_draft *d, uint32_t pool, const cJSON *monitors,
 			     const cJSON *reals);
-int lb_draft_fill_services(struct lb_draft *d);
 
 int lb_draft_check_names(struct lb_draft *d);
 void lb_draft_check_node(struct lb_draft *d);

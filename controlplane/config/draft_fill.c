@@ -217,7 +217,7 @@ static int fill_service(struct lb_draft *d, struct lb_cfg_service *svc, const cJ
 	return fill_service_pool(d, svc, item, idx);
 }
 
-int lb_draft_fill_services(struct lb_draft *d)
+static int fill_services(struct lb_draft *d)
 {
 	const cJSON *list = lb_schema_get(&lb_schema_configuration, d->root, "virtual_services");
 	const cJSON *item;
@@ -258,5 +258,5 @@ int lb_draft_fill(struct lb_draft *d)
 					cfg->n_groups);
 	if (rc == 0)
 		rc = lb_draft_fill_pools(d);
-	return rc == 0 ? lb_draft_fill_services(d) : rc;
+	return rc == 0 ? fill_services(d) : rc;
 }

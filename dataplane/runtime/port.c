@@ -432,7 +432,8 @@ void lb_port_close(struct lb_port *port)
 	port->is_started = false;
 }
 
-void lb_port_mac(const struct lb_port *port, uint8_t mac[6])
+/* Zero when the port is not open. */
+static void read_mac(const struct lb_port *port, uint8_t mac[6])
 {
 	struct rte_ether_addr addr = {0};
 
@@ -488,7 +489,7 @@ int lb_port_info(const struct lb_port *port, struct lb_port_info *out)
 	if (rc != 0)
 		return rc;
 	snprintf(out->driver, sizeof(out->driver), "%s", info.driver_name);
-	lb_port_mac(port, out->mac);
+	read_mac(port, out->mac);
 	(void)rte_eth_dev_get_mtu(port->ethdevs[0], &out->mtu);
 	if (port->kind == LB_PORT_AF_XDP && lb_xsk_netdev_read(port->args, &netdev) == 0)
 		out->mtu = (uint16_t)netdev.mtu;

@@ -98,7 +98,4 @@ void lb_port_close(struct lb_port *port);
 
 int lb_port_info(const struct lb_port *port, struct lb_port_info *out);
 
-/* Hardware address; zero when the port is not open. */
-void lb_port_mac(const struct lb_port *port, uint8_t mac[6]);
-
 #endif

@@ -33,7 +33,7 @@ static size_t rings_bytes(const struct lb_pipeline_params *params)
 	       (params->n_workers - 1) * hand_in_bytes();
 }
 
-size_t lb_worker_block_bytes(const struct lb_pipeline_params *params)
+static size_t block_bytes(const struct lb_pipeline_params *params)
 {
 	return aligned(sizeof(struct lb_worker)) + rings_bytes(params) + lb_pipeline_bytes(params);
 }
@@ -74,7 +74,7 @@ static int init_rings(struct lb_worker *w, uint8_t **at)
 
 int lb_worker_block_create(const struct lb_pipeline_params *params, struct lb_worker **out)
 {
-	size_t bytes = lb_worker_block_bytes(params);
+	size_t bytes = block_bytes(params);
 	uint8_t *at = lb_memory_map(bytes);
 	struct lb_worker *w;
 	int rc;

@@ -24,7 +24,4 @@ int lb_worker_block_create(const struct lb_pipeline_params *params, struct lb_wo
 
 void lb_worker_block_destroy(struct lb_worker *w); /* NULL is allowed */
 
-/* Bytes of the worker's mapping. */
-size_t lb_worker_block_bytes(const struct lb_pipeline_params *params);
-
 #endif

@@ -150,6 +150,9 @@ static int check_params(const struct lb_service_params *params, struct lb_error 
 		    (params->protocol == IPPROTO_TCP))
 		return lb_error_set(err, -EINVAL, "server_down_action",
 				    "reset goes with TCP, move with UDP");
+	if (params->idle_timeout_ms > LB_TIMEOUT_MAX_S * 1000)
+		return lb_error_set(err, -EINVAL, "idle_timeout_s", "more than %u s",
+				    LB_TIMEOUT_MAX_S);
 	if (params->n_ports == 0 || params->n_ports > LB_SERVICE_PORTS_MAX)
 		return lb_error_set(err, -E2BIG, "ports", "a service takes 1 to %u port entries",
 				    LB_SERVICE_PORTS_MAX);

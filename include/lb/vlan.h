@@ -19,7 +19,6 @@
 #define LB_VLAN_TAGS_MAX 2u
 #define LB_VLAN_TAG_BYTES 4u
 #define LB_VLAN_ID_MASK 0xfffu
-#define LB_VLAN_ID_MAX 4094u /* 4095 is reserved; 0 carries a priority only */
 
 enum lb_vlan_type {
 	LB_VLAN_NONE,

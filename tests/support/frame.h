@@ -25,7 +25,6 @@
 #define FRAME_ICMP4_TIME_EXCEEDED 11u
 #define FRAME_ICMP6_UNREACHABLE 1u
 #define FRAME_ICMP6_TOO_BIG 2u
-#define FRAME_ICMP6_TIME_EXCEEDED 3u
 
 struct frame {
 	uint32_t len;

@@ -106,6 +106,9 @@ Test(service, refuses_what_exceeds_its_bounds)
 	p.protocol = IPPROTO_ICMP;
 	cr_expect_eq(lb_service_build(&p, &svc, &err), -EINVAL);
 	p.protocol = IPPROTO_UDP;
+	p.idle_timeout_ms = LB_TIMEOUT_MAX_S * 1000 + 1;
+	cr_expect_eq(lb_service_build(&p, &svc, &err), -EINVAL);
+	p.idle_timeout_ms = LB_TIMEOUT_MAX_S * 1000;
 	p.n_ports = 0;
 	cr_expect_eq(lb_service_build(&p, &svc, &err), -E2BIG);
 	p.n_ports = 1;
