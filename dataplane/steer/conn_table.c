@@ -35,6 +35,7 @@ struct search_node {
 	uint32_t bucket;
 	uint16_t parent;
 	uint8_t parent_slot;
+	bool is_second; /* the bucket is that entry's second one */
 };
 
 static uint32_t n_buckets_for(uint32_t n_entries)
@@ -147,14 +148,25 @@ void lb_conn_key(const struct lb_conn *conn, bool is_v6, struct lb_key *out)
 	}
 }
 
-static struct bucket_pair buckets_of_entry(const struct lb_conn_table *t,
-					   const struct lb_conn_family *f,
-					   const struct lb_conn *conn)
+/* Its key's, made of the entry as it stands there: no whole key is written for it. */
+static inline struct bucket_pair buckets_of_entry(const struct lb_conn_table *t,
+						  const struct lb_conn_family *f,
+						  const uint8_t *entry)
 {
-	struct lb_key key;
+	uint32_t proto = kind_proto(((const struct lb_conn *)(entry + f->key_bytes))->kind);
+	const uint32_t *key = (const uint32_t *)entry;
+	uint32_t words[LB_HASH32_WORDS_MAX];
 
-	lb_conn_key(conn, f == &t->family[1], &key);
-	return buckets_of(f, lb_conn_hash(t, &key));
+	if (likely(f == &t->family[0])) {
+		words[0] = key[0];
+		words[1] = key[1];
+		words[2] = key[2];
+		words[3] = proto;
+		return buckets_of(f, lb_hash32_words(&t->seed, words, 4));
+	}
+	memcpy(words, entry, offsetof(struct lb_conn_entry6, conn));
+	words[9] = proto;
+	return buckets_of(f, lb_hash32_words(&t->seed, words, 10));
 }
 
 static void set_spilled(const struct lb_conn_family *f, uint32_t bucket)
@@ -185,29 +197,25 @@ static void move_entry(const struct lb_conn_family *f, uint8_t *from, uint8_t *t
 	clear_entry(f, from);
 }
 
-/* SLOTS when there is none. */
-static uint32_t free_slot(const struct lb_conn_family *f, uint32_t bucket)
+/* SLOTS when there is none. Added up, since which of them is in use nobody can predict. */
+static inline uint32_t free_slot(const struct lb_conn_family *f, uint32_t bucket)
 {
-	if (lb_conn_is_free(f, bucket, 0))
-		return 0;
-	return lb_conn_is_free(f, bucket, 1) ? 1 : SLOTS;
+	uint32_t is_used_0 = !lb_conn_is_free(f, bucket, 0);
+
+	return is_used_0 + (is_used_0 & !lb_conn_is_free(f, bucket, 1));
 }
 
 /* Moves the entries on the way from a root to nodes[i], last one first. The search is breadth first
  * and ends at the first room, so no bucket comes twice on a way: from the earlier visit the rest of
  * it would have been shorter. Returns the root, whose slot *slot is free now. */
-static uint32_t make_moves(const struct lb_conn_table *t, const struct lb_conn_family *f,
-			   const struct search_node *nodes, uint32_t i, uint32_t *slot,
-			   uint64_t *n_displaced)
+static uint32_t make_moves(const struct lb_conn_family *f, const struct search_node *nodes,
+			   uint32_t i, uint32_t *slot, uint64_t *n_displaced)
 {
 	while (nodes[i].parent != NO_NODE) {
 		uint32_t from = nodes[nodes[i].parent].bucket;
-		struct lb_conn *conn = conn_at(f, from, nodes[i].parent_slot);
-		struct bucket_pair b = buckets_of_entry(t, f, conn);
 
-		assert((b.first == from ? b.second : b.first) == nodes[i].bucket);
-		if (nodes[i].bucket == b.second)
-			set_spilled(f, b.first);
+		if (nodes[i].is_second)
+			set_spilled(f, from);
 		move_entry(f, lb_conn_entry_at(f, from, nodes[i].parent_slot),
 			   lb_conn_entry_at(f, nodes[i].bucket, *slot));
 		*slot = nodes[i].parent_slot;
@@ -217,60 +225,101 @@ static uint32_t make_moves(const struct lb_conn_table *t, const struct lb_conn_f
 	return nodes[i].bucket;
 }
 
-/* Makes room in one of the two buckets. Returns it with the free slot; false: none was found within
- * the bound and nothing has moved. */
+/* Appends the buckets to which the entries of nodes[i] could move, and begins to fetch them. Returns
+ * how many nodes there are then. */
+static inline uint32_t append_others(const struct lb_conn_table *t, const struct lb_conn_family *f,
+				     struct search_node *nodes, uint32_t i, uint32_t n)
+{
+	uint32_t from = nodes[i].bucket;
+
+	for (uint32_t s = 0; s < SLOTS && n < LB_CONN_SEARCH_MAX; s++) {
+		struct bucket_pair b = buckets_of_entry(t, f, lb_conn_entry_at(f, from, s));
+		bool is_second = b.first == from;
+
+		nodes[n] = (struct search_node){.bucket = is_second ? b.second : b.first,
+						.parent = (uint16_t)i,
+						.parent_slot = (uint8_t)s,
+						.is_second = is_second};
+		rte_prefetch0(conn_at(f, nodes[n].bucket, 0));
+		n++;
+	}
+	return n;
+}
+
+/* Makes room in one of the two buckets, which are full. Returns it with the free slot; false: none
+ * was found within the bound and nothing has moved. A level of the search is on its way together,
+ * and looked through for room before any of its entries is: nearly always the first level has it. */
 static bool displace(const struct lb_conn_table *t, const struct lb_conn_family *f,
 		     struct bucket_pair roots, uint32_t *bucket, uint32_t *slot,
 		     uint64_t *n_displaced)
 {
 	struct search_node nodes[LB_CONN_SEARCH_MAX];
-	uint32_t n = 2;
+	uint32_t n = 2, n_seen = 0;
 
 	nodes[0] = (struct search_node){.bucket = roots.first, .parent = NO_NODE};
 	nodes[1] = (struct search_node){.bucket = roots.second, .parent = NO_NODE};
-	for (uint32_t i = 0; i < n; i++) {
-		*slot = free_slot(f, nodes[i].bucket);
-		if (*slot != SLOTS) {
-			*bucket = make_moves(t, f, nodes, i, slot, n_displaced);
-			return true;
-		}
-		for (uint32_t s = 0; s < SLOTS && n < LB_CONN_SEARCH_MAX; s++) {
-			struct lb_conn *conn = conn_at(f, nodes[i].bucket, s);
-			struct bucket_pair b = buckets_of_entry(t, f, conn);
+	while (n_seen < n) {
+		uint32_t level_end = n;
 
-			nodes[n].bucket = b.first == nodes[i].bucket ? b.second : b.first;
-			nodes[n].parent = (uint16_t)i;
-			nodes[n].parent_slot = (uint8_t)s;
-			rte_prefetch0(conn_at(f, nodes[n].bucket, 0));
-			n++;
+		while (n_seen < level_end)
+			n = append_others(t, f, nodes, n_seen++, n);
+		for (uint32_t i = level_end; i < n; i++) {
+			*slot = free_slot(f, nodes[i].bucket);
+			if (*slot == SLOTS)
+				continue;
+			*bucket = make_moves(f, nodes, i, slot, n_displaced);
+			return true;
 		}
 	}
 	return false;
 }
 
+/* What the compiler may know of a family, so that places are found by constant steps. */
+static inline struct lb_conn_family shape_of(const struct lb_conn_table *t, bool is_v6)
+{
+	return (struct lb_conn_family){
+		.entries = t->family[is_v6].entries,
+		.n_buckets = t->family[is_v6].n_buckets,
+		.entry_shift = is_v6 ? 6 : 5,
+		.key_bytes = is_v6 ? offsetof(struct lb_conn_entry6, conn)
+				   : offsetof(struct lb_conn_entry4, conn),
+	};
+}
+
+static __rte_always_inline struct lb_conn *insert(struct lb_conn_table *t, const void *key,
+						  bool is_v6, uint32_t hash, uint64_t *n_displaced)
+{
+	const struct lb_conn_family f = shape_of(t, is_v6);
+	struct bucket_pair b = buckets_of(&f, hash);
+	uint32_t bucket = b.first;
+	uint32_t slot = free_slot(&f, bucket);
+
+	if (slot == SLOTS) {
+		bucket = b.second;
+		slot = free_slot(&f, bucket);
+		if (slot == SLOTS &&
+		    !displace(t, &t->family[is_v6], b, &bucket, &slot, n_displaced))
+			return NULL;
+		if (bucket == b.second)
+			set_spilled(&f, b.first);
+	}
+	memcpy(lb_conn_entry_at(&f, bucket, slot), key, f.key_bytes);
+	t->family[is_v6].n_used++;
+	return conn_at(&f, bucket, slot);
+}
+
 struct lb_conn *lb_conn_insert(struct lb_conn_table *t, const struct lb_key *key, uint32_t hash,
 			       enum lb_conn_kind kind, uint64_t *n_displaced)
 {
-	struct lb_conn_family *f = &t->family[key->is_v6];
-	struct bucket_pair b = buckets_of(f, hash);
-	uint32_t bucket = b.first;
-	uint32_t slot = free_slot(f, bucket);
 	struct lb_conn *conn;
 
 	assert(kind_proto(kind) == (key->is_v6 ? key->v6.proto : key->v4.proto));
-	if (slot == SLOTS) {
-		bucket = b.second;
-		slot = free_slot(f, bucket);
-	}
-	if (slot == SLOTS && !displace(t, f, b, &bucket, &slot, n_displaced))
-		return NULL;
-	if (bucket == b.second)
-		set_spilled(f, b.first);
-	memcpy(lb_conn_entry_at(f, bucket, slot), key->is_v6 ? (const void *)&key->v6 : &key->v4,
-	       f->key_bytes);
-	conn = conn_at(f, bucket, slot);
-	conn->kind = (uint8_t)(kind & 7u);
-	f->n_used++;
+	if (likely(!key->is_v6))
+		conn = insert(t, &key->v4, false, hash, n_displaced);
+	else
+		conn = insert(t, &key->v6, true, hash, n_displaced);
+	if (conn != NULL)
+		conn->kind = (uint8_t)(kind & 7u);
 	return conn;
 }
 
@@ -328,7 +377,7 @@ static void tidy_bucket(const struct lb_conn_table *t, const struct lb_conn_fami
 
 		if (conn->kind == LB_CONN_FREE)
 			continue;
-		home = buckets_of_entry(t, f, conn).first;
+		home = buckets_of_entry(t, f, lb_conn_entry_at(f, bucket, s)).first;
 		if (home == bucket)
 			continue;
 		slot = free_slot(f, home);
