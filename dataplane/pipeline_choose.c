@@ -67,8 +67,11 @@ void lb_refuse_by_protocol(struct lb_pipeline *pl, struct lb_pkt *p, enum lb_cou
 void lb_find_request_owner(const struct lb_steer *st, const struct lb_key *key,
 			   struct lb_flow_target *t)
 {
-	struct lb_addr src = lb_key_src(key);
+	struct lb_addr src;
 
+	if (st->n_workers == 1)
+		return;
+	src = lb_key_src(key);
 	t->is_by_rss = st->services[t->slot]->forwarding != LB_FORWARD_NAT &&
 		       lb_rss_map_knows(st->rss, key->is_v6, lb_key_proto(key));
 	if (t->is_by_rss)
@@ -89,8 +92,8 @@ static void set_owner_of_reply(const struct lb_steer *st, const struct lb_key *k
 struct lb_flow_target lb_find_target(const struct lb_steer *st, const struct lb_key *key,
 				     uint32_t slot)
 {
-	struct lb_addr dst = lb_key_dst(key);
 	struct lb_flow_target t = {.slot = slot, .owner = st->worker};
+	struct lb_addr dst;
 	uint32_t nat;
 
 	if (slot == LB_SERVICE_NOT_FOUND)
@@ -99,6 +102,7 @@ struct lb_flow_target lb_find_target(const struct lb_steer *st, const struct lb_
 		lb_find_request_owner(st, key, &t);
 		return t;
 	}
+	dst = lb_key_dst(key);
 	nat = lb_nat_addr_set_find(st->nat_addr_set, &dst, lb_key_dport(key));
 	if (nat != UINT32_MAX) {
 		t.is_at_nat_port = true;
@@ -152,13 +156,17 @@ uint32_t lb_route_to_client(const struct lb_steer *st, const struct lb_addr *cli
 }
 
 /* The id by which this packet's sender is reached: behind a gateway, or on the link. */
-static uint32_t find_client_next_hop(struct lb_steer *st, const struct lb_pkt *p,
-				     const struct lb_addr *client)
+static inline uint32_t find_client_next_hop(struct lb_steer *st, const struct lb_pkt *p)
 {
-	uint32_t gateway = lb_route_to_client(st, client);
+	struct lb_addr client;
+	uint32_t gateway;
 
-	if (gateway != LB_NEXT_HOP_NONE)
-		return gateway;
+	if (st->routes != NULL) {
+		client = lb_key_src(&p->key);
+		gateway = lb_route_to_client(st, &client);
+		if (gateway != LB_NEXT_HOP_NONE)
+			return gateway;
+	}
 	return lb_next_hop_learn(st->next_hops, p->iface, p->data + 6);
 }
 
@@ -174,21 +182,31 @@ void lb_refuse_by_service(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now
 		lb_pkt_drop(p, LB_COUNT_drop_no_server);
 }
 
-/* Who is to serve a packet of p->service without a connection. */
-static void find_server(struct lb_steer *st, const struct lb_pkt *p, uint64_t now_ms,
-			struct lb_stateless_choice *out)
+/* Who is to serve a packet of p->service without a connection; false: it has been refused. */
+static inline bool find_server(struct lb_pipeline *pl, struct lb_pkt *p, struct lb_conn_request *rq,
+			       uint64_t now_ms, struct lb_stateless_choice *out)
 {
+	struct lb_steer *st = &pl->steer;
+	enum lb_counter reason;
+
 	*out = (struct lb_stateless_choice){.server = UINT32_MAX, .spare = UINT32_MAX};
-	if (lb_is_by_table(st, p, p->service)) {
-		lb_choose_by_table(st, p, p->service, &st->schedule[p->service], out);
-		return;
+	if (lb_is_by_table(st, p, rq->slot)) {
+		lb_choose_by_table(st, p, rq->slot, &st->schedule[rq->slot], out);
+	} else if (likely(lb_is_opening(p))) {
+		reason = lb_conn_admit(st, rq, now_ms);
+		if (unlikely(reason != 0)) {
+			lb_pkt_drop(p, reason);
+			return false;
+		}
+		out->server = lb_pick_server(st, rq->slot, p, now_ms);
+		out->needs_entry = true;
+		if (lb_goes_by_hash(st->services[rq->slot]))
+			out->spare = out->server;
 	}
-	if (!lb_is_opening(p))
-		return;
-	out->server = lb_pick_server(st, p->service, p, now_ms);
-	out->needs_entry = true;
-	if (lb_goes_by_hash(st->services[p->service]))
-		out->spare = out->server;
+	if (likely(out->server != UINT32_MAX))
+		return true;
+	lb_refuse_by_service(pl, p, now_ms);
+	return false;
 }
 
 /* A packet that is not to have an entry; true: it has been sent without. */
@@ -205,11 +223,22 @@ static bool is_sent_without(struct lb_steer *st, struct lb_pkt *p,
 	return true;
 }
 
+/* No entry could be made for the packet. */
+static void go_without_room(struct lb_steer *st, struct lb_pkt *p,
+			    const struct lb_stateless_choice *choice, enum lb_counter reason)
+{
+	if (reason != LB_COUNT_drop_table_full || choice->spare == UINT32_MAX) {
+		lb_pkt_drop(p, reason);
+		return;
+	}
+	lb_count(st, LB_COUNT_conn_hash_only);
+	lb_send_by_table(st, p, p->service, choice->spare);
+}
+
 /* A packet without a connection: opens one, or ends here (NULL). */
 static struct lb_conn *open_conn(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)
 {
 	struct lb_steer *st = &pl->steer;
-	struct lb_addr client = lb_key_src(&p->key);
 	struct lb_flow_target target = lb_find_target(st, &p->key, p->service);
 	struct lb_conn_request rq = {
 		.key = &p->key, .hash = p->hash, .slot = target.slot, .tcp_flags = p->tcp_flags};
@@ -219,49 +248,34 @@ static struct lb_conn *open_conn(struct lb_pipeline *pl, struct lb_pkt *p, uint6
 
 	if (lb_is_handed_over(st, p, target.owner))
 		return NULL;
-	if (rq.slot == LB_SERVICE_NOT_FOUND) {
+	if (unlikely(rq.slot == LB_SERVICE_NOT_FOUND)) {
 		p->verdict = LB_VERDICT_PUNT;
 		if (target.is_at_nat_port)
 			lb_refuse_by_protocol(pl, p, LB_COUNT_drop_no_connection, now_ms);
 		return NULL;
 	}
 	p->service = rq.slot;
-	if (lb_is_opening(p) && !lb_is_by_table(st, p, rq.slot)) {
-		reason = lb_conn_admit(st, &rq, now_ms);
-		if (reason != 0) {
-			lb_pkt_drop(p, reason);
-			return NULL;
-		}
-	}
-	find_server(st, p, now_ms, &choice);
-	if (choice.server == UINT32_MAX) {
-		lb_refuse_by_service(pl, p, now_ms);
+	if (!find_server(pl, p, &rq, now_ms, &choice))
 		return NULL;
-	}
-	if (is_sent_without(st, p, &choice))
+	if (unlikely(!choice.needs_entry || choice.is_adoption) && is_sent_without(st, p, &choice))
 		return NULL;
 	rq.real_id = st->services[rq.slot]->servers[choice.server].real_id;
-	rq.client_next_hop = find_client_next_hop(st, p, &client);
-	if (rq.client_next_hop == LB_NEXT_HOP_NONE) {
+	rq.client_next_hop = find_client_next_hop(st, p);
+	if (unlikely(rq.client_next_hop == LB_NEXT_HOP_NONE)) {
 		lb_pkt_drop(p, LB_COUNT_drop_next_hop_full);
 		return NULL;
 	}
 	p->real_id = rq.real_id;
 	conn = lb_conn_open(st, &rq, now_ms, &reason);
-	if (likely(conn != NULL)) {
-		if (p->proto == IPPROTO_TCP)
-			lb_conn_begin_numbers(conn, p);
-		if (choice.is_adoption)
-			lb_count(st, LB_COUNT_conn_adopted);
-		return conn;
+	if (unlikely(conn == NULL)) {
+		go_without_room(st, p, &choice, reason);
+		return NULL;
 	}
-	if (reason == LB_COUNT_drop_table_full && choice.spare != UINT32_MAX) {
-		lb_count(st, LB_COUNT_conn_hash_only);
-		lb_send_by_table(st, p, rq.slot, choice.spare);
-	} else {
-		lb_pkt_drop(p, reason);
-	}
-	return NULL;
+	if (p->proto == IPPROTO_TCP)
+		lb_conn_begin_numbers(conn, p);
+	if (choice.is_adoption)
+		lb_count(st, LB_COUNT_conn_adopted);
+	return conn;
 }
 
 void lb_choose_flow(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms)

@@ -186,6 +186,7 @@ static void open_conn(struct explanation *e, const struct lb_flow_target *target
 	struct lb_addr client = lb_key_src(rq.key);
 	struct lb_stateless_choice choice;
 	struct lb_conn_plan plan;
+	struct lb_conn like = {.kind = LB_CONN_UDP_FWD};
 
 	if (lb_is_opening(&e->pkt) && !lb_is_by_table(st, &e->pkt, target->slot)) {
 		reason = lb_conn_admit(st, &rq, e->now_ms);
@@ -205,7 +206,10 @@ static void open_conn(struct explanation *e, const struct lb_flow_target *target
 	e->pkt.real_id = rq.real_id;
 	e->out->makes_entry = plan_conn(e, &rq, &plan);
 	if (e->out->makes_entry) {
-		lb_plan_delivery(st, &e->pkt, &plan.like);
+		if (lb_key_proto(rq.key) == IPPROTO_TCP)
+			like.kind = LB_CONN_TCP_FWD;
+		lb_conn_fill_forward(st, &rq, &plan, &like);
+		lb_plan_delivery(st, &e->pkt, &like);
 	} else if (e->pkt.drop_reason == LB_COUNT_drop_table_full && choice.spare != UINT32_MAX) {
 		e->pkt.verdict = LB_VERDICT_CONTINUE;
 		e->pkt.drop_reason = 0;

@@ -204,15 +204,15 @@ uint32_t lb_conn_timeout_ticks(const struct lb_steer *st, const struct lb_conn *
 	return (uint32_t)((ms + (1u << LB_TICK_SHIFT_MS) - 1) >> LB_TICK_SHIFT_MS) + 1;
 }
 
-static struct lb_conn *insert(struct lb_steer *st, const struct lb_key *key, uint32_t hash,
-			      enum lb_conn_kind kind, uint64_t now_ms)
+static inline struct lb_conn *insert(struct lb_steer *st, const struct lb_key *key, uint32_t hash,
+				     enum lb_conn_kind kind, uint64_t now_ms)
 {
 	uint64_t n_displaced = 0;
 	struct lb_conn *conn;
 
 	st->table_changes++;
 	conn = lb_conn_insert(st->conn_table, key, hash, kind, &n_displaced);
-	if (conn == NULL && lb_conn_is_room_used(st) &&
+	if (unlikely(conn == NULL) && lb_conn_is_room_used(st) &&
 	    lb_conn_evict_at(st, key->is_v6, hash, now_ms))
 		conn = lb_conn_insert(st->conn_table, key, hash, kind, &n_displaced);
 	if (n_displaced != 0) {
@@ -226,29 +226,49 @@ static struct lb_conn *insert(struct lb_steer *st, const struct lb_key *key, uin
 	return conn;
 }
 
-/* What both entries have in common. Written field by field, as the plan was: a wider load of what
- * has just been stored in parts would wait until the stores have left. */
-static void fill_entry(struct lb_conn *conn, const struct lb_conn *like)
+/* What both entries have in common, but for the kind, which they have already. */
+static inline void fill_entry(const struct lb_steer *st, const struct lb_conn_request *rq,
+			      struct lb_conn *conn)
 {
-	conn->service_epoch = like->service_epoch;
-	conn->service = like->service;
-	conn->client_next_hop = like->client_next_hop;
-	conn->state = like->state;
+	bool is_tcp = lb_conn_is_tcp(conn);
+	uint8_t state = is_tcp ? (uint8_t)lb_tcp_first(rq->tcp_flags) : (uint8_t)LB_UDP_NEW;
+
+	conn->state = state & 0xfu;
+	conn->service_epoch = (uint8_t)st->service_lines[rq->slot].life;
+	conn->service = (uint16_t)rq->slot;
+	conn->client_next_hop = (uint16_t)rq->client_next_hop;
 }
 
-static struct lb_conn *insert_forward(struct lb_steer *st, const struct lb_conn_request *rq,
-				      const struct lb_conn *like, uint64_t now_ms)
+/* What lies in one word is written at once. */
+static inline void fill_forward(const struct lb_steer *st, const struct lb_conn_request *rq,
+				const struct lb_conn_plan *plan, struct lb_conn *fwd)
 {
-	struct lb_conn *conn = insert(st, rq->key, rq->hash, (enum lb_conn_kind)like->kind, now_ms);
+	uint8_t forwarding = st->service_lines[rq->slot].forwarding;
+	uint16_t life = st->real_lines[rq->real_id].life;
 
-	if (conn == NULL)
-		return NULL;
-	fill_entry(conn, like);
-	conn->fwd.real_id = like->fwd.real_id;
-	conn->fwd.nat_port_be = like->fwd.nat_port_be;
-	conn->fwd.nat_addr_id = like->fwd.nat_addr_id;
-	conn->fwd.real_epoch = like->fwd.real_epoch;
-	conn->fwd.forwarding = like->fwd.forwarding;
+	fill_entry(st, rq, fwd);
+	fwd->fwd.real_id = rq->real_id & (LB_REALS_MAX - 1);
+	fwd->fwd.forwarding = forwarding & 0xfu;
+	fwd->fwd.real_epoch = (uint8_t)life;
+	fwd->fwd.nat_port_be = plan->nat_port_be;
+	fwd->fwd.nat_addr_id = plan->nat_addr_id;
+}
+
+void lb_conn_fill_forward(const struct lb_steer *st, const struct lb_conn_request *rq,
+			  const struct lb_conn_plan *plan, struct lb_conn *fwd)
+{
+	fill_forward(st, rq, plan, fwd);
+}
+
+static inline struct lb_conn *insert_forward(struct lb_steer *st, const struct lb_conn_request *rq,
+					     const struct lb_conn_plan *plan, uint64_t now_ms)
+{
+	bool is_tcp = lb_key_proto(rq->key) == IPPROTO_TCP;
+	struct lb_conn *conn = insert(st, rq->key, rq->hash,
+				      is_tcp ? LB_CONN_TCP_FWD : LB_CONN_UDP_FWD, now_ms);
+
+	if (likely(conn != NULL))
+		fill_forward(st, rq, plan, conn);
 	return conn;
 }
 
@@ -257,25 +277,24 @@ static struct lb_conn *insert_forward(struct lb_steer *st, const struct lb_conn_
 static struct lb_conn *insert_pair(struct lb_steer *st, const struct lb_conn_request *rq,
 				   const struct lb_conn_plan *plan, uint64_t now_ms)
 {
-	const struct lb_conn *like = &plan->like;
-	bool is_v6 = rq->key->is_v6;
+	bool is_tcp = lb_key_proto(rq->key) == IPPROTO_TCP, is_v6 = rq->key->is_v6;
+	uint32_t epoch = (uint8_t)st->real_lines[rq->real_id].life;
 	struct lb_conn *conn;
 
 	conn = insert(st, &plan->replies, plan->replies_hash,
-		      lb_conn_is_tcp(like) ? LB_CONN_TCP_REV : LB_CONN_UDP_REV, now_ms);
+		      is_tcp ? LB_CONN_TCP_REV : LB_CONN_UDP_REV, now_ms);
 	if (conn == NULL)
 		return NULL;
-	fill_entry(conn, like);
+	fill_entry(st, rq, conn);
 	conn->rev.client_port_be = lb_key_sport(rq->key);
 	conn->rev.vip_port_be = lb_key_dport(rq->key);
 	if (is_v6)
 		memcpy(conn->rev.client_be, rq->key->v6.src_be, sizeof(rq->key->v6.src_be));
 	else
 		conn->rev.client_be[0] = rq->key->v4.src_be;
-	lb_conn_set_server_word(st->conn_table, conn, is_v6,
-				like->fwd.real_id | (uint32_t)like->fwd.real_epoch << 24);
+	lb_conn_set_server_word(st->conn_table, conn, is_v6, rq->real_id | epoch << 24);
 
-	conn = insert_forward(st, rq, like, now_ms);
+	conn = insert_forward(st, rq, plan, now_ms);
 	if (conn == NULL) {
 		conn = lb_conn_lookup(st->conn_table, &plan->replies, plan->replies_hash);
 		assert(conn != NULL);
@@ -296,64 +315,65 @@ static enum lb_counter refuse_one_way(const struct lb_conn_request *rq, uint8_t 
 	return real->via_gateway != 0 ? LB_COUNT_drop_not_on_link : 0;
 }
 
+static inline enum lb_counter plan_open(const struct lb_steer *st, const struct lb_conn_request *rq,
+					struct lb_nat_cursor *cursor, struct lb_conn_plan *out)
+{
+	uint8_t forwarding = st->service_lines[rq->slot].forwarding;
+
+	out->takes_over = out->is_oldest = false;
+	out->nat_addr_id = 0;
+	out->nat_port_be = 0;
+	if (lb_forwarding_is_one_way(forwarding))
+		return refuse_one_way(rq, forwarding, &st->real_lines[rq->real_id]);
+	return lb_conn_plan_replies(st, rq, cursor, out);
+}
+
 enum lb_counter lb_conn_plan_open(const struct lb_steer *st, const struct lb_conn_request *rq,
 				  struct lb_nat_cursor *cursor, struct lb_conn_plan *out)
 {
-	const struct lb_service_line *svc = &st->service_lines[rq->slot];
-	const struct lb_real_line *real = &st->real_lines[rq->real_id];
-	bool is_tcp = lb_key_proto(rq->key) == IPPROTO_TCP;
-	enum lb_tcp_state state = LB_TCP_NONE; /* of UDP: LB_UDP_NEW */
+	return plan_open(st, rq, cursor, out);
+}
 
-	if (is_tcp)
-		state = lb_tcp_next(LB_TCP_NONE, LB_TCP_CLIENT, rq->tcp_flags);
-	out->takes_over = out->is_oldest = false;
-	out->like.kind = is_tcp ? LB_CONN_TCP_FWD : LB_CONN_UDP_FWD;
-	out->like.state = 0xfu & (uint8_t)state;
-	out->like.spilled = 0;
-	out->like.service_epoch = (uint8_t)svc->life;
-	out->like.last_tick = 0;
-	out->like.service = (uint16_t)rq->slot;
-	out->like.client_next_hop = (uint16_t)rq->client_next_hop;
-	out->like.fwd.real_id = rq->real_id & (LB_REALS_MAX - 1);
-	out->like.fwd.nat_port_be = 0;
-	out->like.fwd.nat_addr_id = 0;
-	out->like.fwd.real_epoch = (uint8_t)real->life;
-	out->like.fwd.forwarding = svc->forwarding & 0xfu;
-	out->like.fwd.seq_hi_be = 0;
-	out->like.fwd.ack_hi_be = 0;
-	if (lb_forwarding_is_one_way(svc->forwarding))
-		return refuse_one_way(rq, svc->forwarding, real);
-	return lb_conn_plan_replies(st, rq, cursor, out);
+static inline void count_opened(struct lb_steer *st, const struct lb_conn_request *rq,
+				const struct lb_conn *conn, uint64_t now_ms)
+{
+	struct lb_traffic_cell *service = &st->service_lines[rq->slot].traffic;
+	struct lb_traffic_cell *real = &st->real_lines[rq->real_id].traffic;
+
+	add_to(&st->conns, 1);
+	st->n_embryonic += lb_conn_is_embryonic(conn);
+	lb_conn_fifo_push(&st->begun, rq->hash, rq->key->is_v6, now_ms);
+	lb_count(st, LB_COUNT_conn_created);
+	lb_add(&service->conns, 1);
+	lb_add(&service->conns_live, 1);
+	lb_add(&real->conns, 1);
+	lb_add(&real->conns_live, 1);
 }
 
 struct lb_conn *lb_conn_open(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms,
 			     enum lb_counter *reason)
 {
+	bool is_one_way = lb_forwarding_is_one_way(st->service_lines[rq->slot].forwarding);
+	struct lb_nat_cursor *cursor = NULL;
 	struct lb_conn_plan plan;
 	struct lb_conn *conn;
 
-	lb_conn_ask_if_scarce(st, rq, now_ms);
-	*reason = lb_conn_plan_open(st, rq, lb_conn_cursor_of(st, rq), &plan);
-	if (*reason != 0)
+	if (!is_one_way) {
+		lb_conn_ask_if_scarce(st, rq, now_ms);
+		cursor = lb_conn_cursor_of(st, rq);
+	}
+	*reason = plan_open(st, rq, cursor, &plan);
+	if (unlikely(*reason != 0))
 		return NULL;
 	*reason = LB_COUNT_drop_unproven;
-	if (plan.takes_over && !lb_conn_make_way(st, rq, &plan, now_ms))
+	if (unlikely(plan.takes_over) && !lb_conn_make_way(st, rq, &plan, now_ms))
 		return NULL;
 	*reason = LB_COUNT_drop_table_full;
 	if (!lb_conn_make_room(st, rq, now_ms))
 		return NULL;
-	conn = lb_forwarding_is_one_way(plan.like.fwd.forwarding)
-		       ? insert_forward(st, rq, &plan.like, now_ms)
-		       : insert_pair(st, rq, &plan, now_ms);
-	if (conn == NULL)
-		return NULL;
-	add_to(&st->conns, 1);
-	st->n_embryonic += lb_conn_is_embryonic(conn);
-	lb_conn_fifo_push(&st->begun, rq->hash, rq->key->is_v6, now_ms);
-	lb_count(st, LB_COUNT_conn_created);
-	lb_add(&st->service_lines[rq->slot].traffic.conns, 1);
-	lb_add(&st->service_lines[rq->slot].traffic.conns_live, 1);
-	lb_add(&st->real_lines[rq->real_id].traffic.conns, 1);
-	lb_add(&st->real_lines[rq->real_id].traffic.conns_live, 1);
+	conn = is_one_way ? insert_forward(st, rq, &plan, now_ms)
+			  : insert_pair(st, rq, &plan, now_ms);
+	if (likely(conn != NULL))
+		count_opened(st, rq, conn, now_ms);
 	return conn;
 }

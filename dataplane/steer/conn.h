@@ -172,6 +172,7 @@ struct lb_conn_request {
 	uint8_t tcp_flags;             /* of the packet that opens it */
 	const struct lb_conn *leaving; /* asked what would be: an entry that will be gone by then */
 	bool is_question;    /* nothing is to be noted, taken or evicted */
+	bool has_ample_room; /* conn_room.h's own, as `proof`: it has been seen already */
 	enum lb_proof proof; /* conn_room.c's own */
 };
 
@@ -181,13 +182,18 @@ struct lb_conn_plan {
 	uint32_t replies_hash;
 	bool takes_over; /* what stands at that key is over, embryonic or an orphan: it goes */
 	bool is_oldest;  /* ... and is the oldest embryonic one towards the server */
-	struct lb_conn like; /* its forward entry but for what the table keeps there */
+	uint16_t nat_addr_id; /* of fullnat: from where it leaves; of others 0 */
+	rte_be16_t nat_port_be;
 };
 
 /* 0, or the drop reason. Only `cursor` moves on, which is the one of the request or a copy of it;
  * of a service that is not fullnat it is not looked at. */
 enum lb_counter lb_conn_plan_open(const struct lb_steer *st, const struct lb_conn_request *rq,
 				  struct lb_nat_cursor *cursor, struct lb_conn_plan *out);
+
+/* The forward entry of what was planned, where its kind stands already, but for the time. */
+void lb_conn_fill_forward(const struct lb_steer *st, const struct lb_conn_request *rq,
+			  const struct lb_conn_plan *plan, struct lb_conn *fwd);
 
 /* The request's walk over NAT sources. */
 struct lb_nat_cursor *lb_conn_cursor_of(const struct lb_steer *st,

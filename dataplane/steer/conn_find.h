@@ -81,6 +81,24 @@ static inline uint32_t lb_conn_first_bucket(const struct lb_conn_family *f, uint
 	return lb_hash_reduce(hash, f->n_buckets);
 }
 
+struct lb_conn_buckets {
+	uint32_t first;
+	uint32_t second;
+};
+
+static inline struct lb_conn_buckets lb_conn_buckets_of(const struct lb_conn_family *f,
+							uint32_t hash)
+{
+	struct lb_conn_buckets b = {
+		.first = lb_conn_first_bucket(f, hash),
+		.second = lb_hash_reduce((uint32_t)lb_hash_mix(hash + 1ull), f->n_buckets),
+	};
+
+	if (unlikely(b.second == b.first))
+		b.second = b.first + 1 < f->n_buckets ? b.first + 1 : 0;
+	return b;
+}
+
 /* Of any address within an entry. */
 static inline size_t lb_conn_entry_idx(const struct lb_conn_family *f, const uint8_t *at)
 {
@@ -219,8 +237,21 @@ static inline struct lb_conn *lb_conn_find_first(const struct lb_conn_table *t,
 	return found;
 }
 
-void lb_conn_prefetch_second(const struct lb_conn_table *t, const struct lb_key *key,
-			     uint32_t hash);
+static inline void lb_conn_prefetch_second(const struct lb_conn_table *t, const struct lb_key *key,
+					   uint32_t hash)
+{
+	const struct lb_conn_family *f = &t->family[1];
+	const struct lb_conn_entry6 *bucket;
+
+	if (likely(!key->is_v6)) {
+		f = &t->family[0];
+		rte_prefetch0(lb_conn_bucket4(f, lb_conn_buckets_of(f, hash).second));
+		return;
+	}
+	bucket = lb_conn_bucket6(f, lb_conn_buckets_of(f, hash).second);
+	rte_prefetch0(bucket);
+	rte_prefetch0(bucket + 1);
+}
 
 struct lb_conn *lb_conn_find_second(const struct lb_conn_table *t, const struct lb_key *key,
 				    uint32_t hash);

@@ -268,7 +268,8 @@ static enum lb_counter admit_by_limits(struct lb_steer *st, struct lb_conn_reque
 	return LB_COUNT_drop_service_rate;
 }
 
-enum lb_counter lb_conn_admit(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms)
+enum lb_counter lb_conn_admit_asked(struct lb_steer *st, struct lb_conn_request *rq,
+				    uint64_t now_ms)
 {
 	if (st->services[rq->slot]->has_limits) {
 		enum lb_counter reason = admit_by_limits(st, rq, now_ms);
@@ -319,13 +320,11 @@ static bool choose_leaver(struct lb_steer *st, struct lb_conn_request *rq, uint6
 	return embryo.rank != 0 && lb_conn_is_proven(st, rq, now_ms);
 }
 
-bool lb_conn_make_room(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms)
+bool lb_conn_evict_for(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms)
 {
 	uint32_t n_left = n_wanted(st, rq), n_before;
 	struct victim leaver;
 
-	if (likely(lb_conn_has_ample_room(st, rq)))
-		return true;
 	do { /* at most twice: a NAT connection may have to take the room of two one-way ones */
 		if (!choose_leaver(st, rq, now_ms, &leaver))
 			return false;

@@ -22,7 +22,10 @@
 #ifndef LB_CONN_ROOM_H
 #define LB_CONN_ROOM_H
 
+#include <rte_branch_prediction.h>
+
 #include "steer/conn.h"
+#include "steer/service_object.h"
 
 /* While nobody has to be asked nor to go for a new connection. */
 static inline bool lb_conn_has_ample_room(const struct lb_steer *st,
@@ -51,11 +54,29 @@ static inline bool lb_conn_has_many_embryos(const struct lb_steer *st)
 
 /* Before anything is chosen or written: does the service take one more, and would there be room?
  * Notes the client if the answer depends on whether it comes again. */
-enum lb_counter lb_conn_admit(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms);
+enum lb_counter lb_conn_admit_asked(struct lb_steer *st, struct lb_conn_request *rq,
+				    uint64_t now_ms);
+
+static inline enum lb_counter lb_conn_admit(struct lb_steer *st, struct lb_conn_request *rq,
+					    uint64_t now_ms)
+{
+	rq->has_ample_room = lb_conn_has_ample_room(st, rq);
+	if (likely(rq->has_ample_room && !st->services[rq->slot]->has_limits))
+		return 0;
+	return lb_conn_admit_asked(st, rq, now_ms);
+}
 
 /* Evicts where the worker is short of room; of a question only says whether it could. False:
  * nothing may go. */
-bool lb_conn_make_room(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms);
+bool lb_conn_evict_for(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms);
+
+/* Between the two questions entries may have gone, and none has come. */
+static inline bool lb_conn_make_room(struct lb_steer *st, struct lb_conn_request *rq,
+				     uint64_t now_ms)
+{
+	return likely(rq->has_ample_room || lb_conn_has_ample_room(st, rq)) ||
+	       lb_conn_evict_for(st, rq, now_ms);
+}
 
 /* Frees a place in one of the two buckets of `hash`. False: all that is there is in use. */
 bool lb_conn_evict_at(struct lb_steer *st, bool is_v6, uint32_t hash, uint64_t now_ms);

@@ -295,9 +295,9 @@ enum lb_counter lb_conn_plan_replies(const struct lb_steer *st, const struct lb_
 		return LB_COUNT_drop_family_mismatch;
 	if (to_server.dport_be == 0)
 		to_server.dport_be = lb_key_dport(rq->key);
-	if (plan->like.fwd.forwarding != LB_FORWARD_FULLNAT)
+	if (st->service_lines[rq->slot].forwarding != LB_FORWARD_FULLNAT)
 		return keep_source(st, rq, &to_server, plan) ? 0 : LB_COUNT_drop_nat_exhausted;
-	plan->like.fwd.nat_addr_id = pick_source(st, rq, cursor, &to_server, plan);
-	plan->like.fwd.nat_port_be = to_server.sport_be;
-	return plan->like.fwd.nat_addr_id != 0 ? 0 : LB_COUNT_drop_nat_exhausted;
+	plan->nat_addr_id = pick_source(st, rq, cursor, &to_server, plan);
+	plan->nat_port_be = to_server.sport_be;
+	return plan->nat_addr_id != 0 ? 0 : LB_COUNT_drop_nat_exhausted;
 }

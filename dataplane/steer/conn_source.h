@@ -20,8 +20,7 @@
 
 #include "steer/conn.h"
 
-/* Fills the plan's `replies`, what fullnat makes of the source in its `like`, and takes_over. 0: no
- * reason against it. */
+/* Fills the plan's `replies`, the source of fullnat and takes_over. 0: no reason against it. */
 enum lb_counter lb_conn_plan_replies(const struct lb_steer *st, const struct lb_conn_request *rq,
 				     struct lb_nat_cursor *cursor, struct lb_conn_plan *plan);
 

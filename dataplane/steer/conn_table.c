@@ -25,11 +25,6 @@
 #define MEM_ALIGN 128u
 #define NO_NODE UINT16_MAX
 
-struct bucket_pair {
-	uint32_t first;
-	uint32_t second;
-};
-
 /* A bucket reached in the search for room, and the entry whose move frees a place towards it. */
 struct search_node {
 	uint32_t bucket;
@@ -94,34 +89,12 @@ static struct lb_conn *conn_at(const struct lb_conn_family *f, uint32_t bucket, 
 	return (struct lb_conn *)(lb_conn_entry_at(f, bucket, slot) + f->key_bytes);
 }
 
-static struct bucket_pair buckets_of(const struct lb_conn_family *f, uint32_t hash)
-{
-	struct bucket_pair b = {
-		.first = lb_conn_first_bucket(f, hash),
-		.second = lb_hash_reduce((uint32_t)lb_hash_mix(hash + 1ull), f->n_buckets),
-	};
-
-	if (b.second == b.first)
-		b.second = b.first + 1 < f->n_buckets ? b.first + 1 : 0;
-	return b;
-}
-
 struct lb_conn *lb_conn_find_second(const struct lb_conn_table *t, const struct lb_key *key,
 				    uint32_t hash)
 {
 	const struct lb_conn_family *f = &t->family[key->is_v6];
 
-	return lb_conn_find_in(f, buckets_of(f, hash).second, key);
-}
-
-void lb_conn_prefetch_second(const struct lb_conn_table *t, const struct lb_key *key, uint32_t hash)
-{
-	const struct lb_conn_family *f = &t->family[key->is_v6];
-	const uint8_t *bucket = lb_conn_entry_at(f, buckets_of(f, hash).second, 0);
-
-	rte_prefetch0(bucket);
-	if (key->is_v6)
-		rte_prefetch0(bucket + sizeof(struct lb_conn_entry6));
+	return lb_conn_find_in(f, lb_conn_buckets_of(f, hash).second, key);
 }
 
 static uint32_t kind_proto(uint32_t kind)
@@ -149,9 +122,9 @@ void lb_conn_key(const struct lb_conn *conn, bool is_v6, struct lb_key *out)
 }
 
 /* Its key's, made of the entry as it stands there: no whole key is written for it. */
-static inline struct bucket_pair buckets_of_entry(const struct lb_conn_table *t,
-						  const struct lb_conn_family *f,
-						  const uint8_t *entry)
+static inline struct lb_conn_buckets buckets_of_entry(const struct lb_conn_table *t,
+						      const struct lb_conn_family *f,
+						      const uint8_t *entry)
 {
 	uint32_t proto = kind_proto(((const struct lb_conn *)(entry + f->key_bytes))->kind);
 	const uint32_t *key = (const uint32_t *)entry;
@@ -162,11 +135,11 @@ static inline struct bucket_pair buckets_of_entry(const struct lb_conn_table *t,
 		words[1] = key[1];
 		words[2] = key[2];
 		words[3] = proto;
-		return buckets_of(f, lb_hash32_words(&t->seed, words, 4));
+		return lb_conn_buckets_of(f, lb_hash32_words(&t->seed, words, 4));
 	}
 	memcpy(words, entry, offsetof(struct lb_conn_entry6, conn));
 	words[9] = proto;
-	return buckets_of(f, lb_hash32_words(&t->seed, words, 10));
+	return lb_conn_buckets_of(f, lb_hash32_words(&t->seed, words, 10));
 }
 
 static void set_spilled(const struct lb_conn_family *f, uint32_t bucket)
@@ -225,15 +198,15 @@ static uint32_t make_moves(const struct lb_conn_family *f, const struct search_n
 	return nodes[i].bucket;
 }
 
-/* Appends the buckets to which the entries of nodes[i] could move, and begins to fetch them. Returns
- * how many nodes there are then. */
+/* Appends the buckets to which the entries of nodes[i] could move, and begins to fetch them.
+ * Returns how many nodes there are then. */
 static inline uint32_t append_others(const struct lb_conn_table *t, const struct lb_conn_family *f,
 				     struct search_node *nodes, uint32_t i, uint32_t n)
 {
 	uint32_t from = nodes[i].bucket;
 
 	for (uint32_t s = 0; s < SLOTS && n < LB_CONN_SEARCH_MAX; s++) {
-		struct bucket_pair b = buckets_of_entry(t, f, lb_conn_entry_at(f, from, s));
+		struct lb_conn_buckets b = buckets_of_entry(t, f, lb_conn_entry_at(f, from, s));
 		bool is_second = b.first == from;
 
 		nodes[n] = (struct search_node){.bucket = is_second ? b.second : b.first,
@@ -248,9 +221,9 @@ static inline uint32_t append_others(const struct lb_conn_table *t, const struct
 
 /* Makes room in one of the two buckets, which are full. Returns it with the free slot; false: none
  * was found within the bound and nothing has moved. A level of the search is on its way together,
- * and looked through for room before any of its entries is: nearly always the first level has it. */
+ * and looked through for room before any of its entries is: nearly always the first has it. */
 static bool displace(const struct lb_conn_table *t, const struct lb_conn_family *f,
-		     struct bucket_pair roots, uint32_t *bucket, uint32_t *slot,
+		     struct lb_conn_buckets roots, uint32_t *bucket, uint32_t *slot,
 		     uint64_t *n_displaced)
 {
 	struct search_node nodes[LB_CONN_SEARCH_MAX];
@@ -290,7 +263,7 @@ static __rte_always_inline struct lb_conn *insert(struct lb_conn_table *t, const
 						  bool is_v6, uint32_t hash, uint64_t *n_displaced)
 {
 	const struct lb_conn_family f = shape_of(t, is_v6);
-	struct bucket_pair b = buckets_of(&f, hash);
+	struct lb_conn_buckets b = lb_conn_buckets_of(&f, hash);
 	uint32_t bucket = b.first;
 	uint32_t slot = free_slot(&f, bucket);
 
@@ -361,7 +334,7 @@ uint32_t lb_conn_bucket(const struct lb_conn_table *t, bool is_v6, uint32_t buck
 uint32_t lb_conn_candidates(const struct lb_conn_table *t, bool is_v6, uint32_t hash,
 			    struct lb_conn *out[4])
 {
-	struct bucket_pair b = buckets_of(&t->family[is_v6], hash);
+	struct lb_conn_buckets b = lb_conn_buckets_of(&t->family[is_v6], hash);
 	uint32_t n = lb_conn_bucket(t, is_v6, b.first, out);
 
 	return n + lb_conn_bucket(t, is_v6, b.second, out + n);

@@ -1,5 +1,7 @@
 #include "steer/pick.h"
 
+#include <rte_common.h>
+
 #include "steer/service_object.h"
 
 #define GENERATION_MASK ((1u << LB_MEMBER_GENERATION_BITS) - 1)
@@ -57,14 +59,21 @@ static uint32_t now_s_of(const struct search *s)
 	return (uint32_t)(s->now_ms / 1000);
 }
 
-static uint32_t schedule(const struct search *s, struct lb_schedule_state *turn, bool for_group)
+static inline uint32_t schedule_for(const struct lb_steer *st, const struct lb_service *svc,
+				    const struct lb_key *flow, struct lb_schedule_state *turn,
+				    bool for_group)
 {
-	struct lb_schedule_request rq = {.key = s->flow,
-					 .targets = &s->st->targets,
-					 .real_lines = s->st->real_lines,
+	struct lb_schedule_request rq = {.key = flow,
+					 .targets = &st->targets,
+					 .real_lines = st->real_lines,
 					 .for_group = for_group};
 
-	return lb_schedule_pick(s->svc, turn, &rq);
+	return lb_schedule_pick(svc, turn, &rq);
+}
+
+static uint32_t schedule(const struct search *s, struct lb_schedule_state *turn, bool for_group)
+{
+	return schedule_for(s->st, s->svc, s->flow, turn, for_group);
 }
 
 static enum lb_pick_way ask_record(const struct search *s, struct lb_pick *out)
@@ -138,7 +147,9 @@ static uint32_t write_record(struct lb_steer *st, const struct search *s,
 	return pick->server;
 }
 
-uint32_t lb_pick_server(struct lb_steer *st, uint32_t slot, const struct lb_pkt *p, uint64_t now_ms)
+/* By the client's record, or with a new one. */
+static __rte_noinline uint32_t pick_by_record(struct lb_steer *st, uint32_t slot,
+					      const struct lb_pkt *p, uint64_t now_ms)
 {
 	struct lb_pick pick;
 	struct search s;
@@ -149,8 +160,6 @@ uint32_t lb_pick_server(struct lb_steer *st, uint32_t slot, const struct lb_pkt 
 	else
 		find_record_key(&s);
 	decide(&s, &st->schedule[slot], &pick);
-	if (pick.way == LB_PICK_SCHEDULE)
-		return pick.server;
 	if (pick.way == LB_PICK_FOLLOW) {
 		lb_count(st, LB_COUNT_record_hit);
 		lb_persist_refresh(st->persist, s.record_key, pick.record.member_id, now_s_of(&s),
@@ -164,4 +173,13 @@ uint32_t lb_pick_server(struct lb_steer *st, uint32_t slot, const struct lb_pkt 
 	if (pick.server != UINT32_MAX)
 		lb_count(st, LB_COUNT_record_bypassed);
 	return pick.server;
+}
+
+uint32_t lb_pick_server(struct lb_steer *st, uint32_t slot, const struct lb_pkt *p, uint64_t now_ms)
+{
+	const struct lb_service *svc = st->services[slot];
+
+	if (svc->group_id != 0 && st->persist != NULL)
+		return pick_by_record(st, slot, p, now_ms);
+	return schedule_for(st, svc, &p->key, &st->schedule[slot], false);
 }

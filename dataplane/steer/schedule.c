@@ -1,5 +1,8 @@
 #include "steer/schedule.h"
 
+#include <rte_branch_prediction.h>
+#include <rte_common.h>
+
 #include "steer/conn.h"
 #include "steer/maglev_table.h"
 #include "steer/stable_hash.h"
@@ -38,8 +41,8 @@ void lb_schedule_replace(struct lb_schedule_state *st, const struct lb_service *
 		st->next = 0;
 }
 
-static bool is_eligible(const struct lb_service *svc, const struct lb_schedule_request *rq,
-			uint32_t idx)
+static inline bool is_eligible(const struct lb_service *svc, const struct lb_schedule_request *rq,
+			       uint32_t idx)
 {
 	const struct lb_service_server *server = &svc->servers[idx];
 	uint32_t target = rq->for_group ? server->group_target_id : server->target_id;
@@ -53,8 +56,8 @@ static uint32_t server_at(const struct lb_service *svc, uint32_t position)
 }
 
 /* The first eligible server of the cycle from *at on, which then is the position behind it. */
-static uint32_t walk_cycle(const struct lb_service *svc, const struct lb_schedule_request *rq,
-			   uint32_t *at)
+static inline uint32_t walk_cycle(const struct lb_service *svc,
+				  const struct lb_schedule_request *rq, uint32_t *at)
 {
 	uint32_t n = svc->n_sequence;
 
@@ -200,8 +203,10 @@ uint64_t lb_schedule_hash(uint8_t scheduler, const struct lb_key *key)
 	return lb_stable_hash_addr(&client);
 }
 
-static uint32_t pick(const struct lb_service *svc, struct lb_schedule_state *st,
-		     const struct lb_schedule_request *rq)
+/* Whoever does not just rotate: apart, so that those who do have no registers to save. */
+static __rte_noinline uint32_t pick_otherwise(const struct lb_service *svc,
+					      struct lb_schedule_state *st,
+					      const struct lb_schedule_request *rq)
 {
 	switch ((enum lb_scheduler)svc->scheduler) {
 	case LB_SCHED_MAGLEV:
@@ -217,7 +222,7 @@ static uint32_t pick(const struct lb_service *svc, struct lb_schedule_state *st,
 	case LB_SCHED_N:
 		break;
 	}
-	return walk_cycle(svc, rq, &st->next);
+	return UINT32_MAX;
 }
 
 uint32_t lb_schedule_pick(const struct lb_service *svc, struct lb_schedule_state *st,
@@ -227,8 +232,11 @@ uint32_t lb_schedule_pick(const struct lb_service *svc, struct lb_schedule_state
 
 	if (st->none_since[rq->for_group] == rq->targets->changes + 1)
 		return UINT32_MAX;
-	server = pick(svc, st, rq);
-	if (server == UINT32_MAX)
+	if (likely(svc->scheduler <= LB_SCHED_WEIGHTED_ROUND_ROBIN))
+		server = walk_cycle(svc, rq, &st->next);
+	else
+		server = pick_otherwise(svc, st, rq);
+	if (unlikely(server == UINT32_MAX))
 		st->none_since[rq->for_group] = rq->targets->changes + 1;
 	return server;
 }

@@ -14,6 +14,10 @@
 
 #include <stdint.h>
 
+#include <rte_branch_prediction.h>
+
+#include "packet/packet.h"
+
 /* From ESTABLISHED on a state is named as the server's own socket would call it, so that the state
  * tells which side closed first. Without sequence numbers a last acknowledgement looks like any
  * other: LAST_ACK and TIME_WAIT end by their timeout. */
@@ -45,6 +49,14 @@ enum lb_tcp_side {
 
 /* `flags`: of the packet; bits other than LB_TCP_FIN, SYN, RST, ACK do not matter. */
 enum lb_tcp_state lb_tcp_next(enum lb_tcp_state state, enum lb_tcp_side side, uint8_t flags);
+
+/* Of a connection that begins with this packet of its client: lb_tcp_next() from NONE, and most
+ * begin with a SYN. */
+static inline enum lb_tcp_state lb_tcp_first(uint8_t flags)
+{
+	return likely(flags == LB_TCP_SYN) ? LB_TCP_SYN_SENT
+					   : lb_tcp_next(LB_TCP_NONE, LB_TCP_CLIENT, flags);
+}
 
 /* Idle time in ms after which a connection in this state is removed; ESTABLISHED: the service's. */
 uint32_t lb_tcp_timeout_ms(enum lb_tcp_state state, uint32_t established_ms);

@@ -101,6 +101,14 @@ Test(tcp_track, flags_of_no_meaning_change_nothing)
 	}
 }
 
+Test(tcp_track, the_first_packet_leads_where_it_would_from_nothing)
+{
+	for (uint32_t flags = 0; flags <= UINT8_MAX; flags++)
+		cr_expect_eq(lb_tcp_first((uint8_t)flags),
+			     lb_tcp_next(LB_TCP_NONE, LB_TCP_CLIENT, (uint8_t)flags),
+			     "flags 0x%02x", flags);
+}
+
 struct step {
 	bool is_reply;
 	uint8_t flags;
