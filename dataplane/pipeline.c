@@ -20,6 +20,7 @@
 #include "pipeline_tunnel.h"
 #include "steer/service_object.h"
 
+#define ALL UINT32_MAX
 #define PREFETCH_AHEAD 8u /* packets; enough to cover a line from memory while one is parsed */
 
 /* A pass keeps, in order, what it has not ended. */
@@ -130,13 +131,13 @@ static inline void prefetch_named(const struct lb_steer *st, const struct lb_pkt
 	}
 }
 
-/* `chosen`: bits of packets that have been chosen for. */
-static inline bool is_chosen(const struct lb_burst *b, const struct lb_pkt *p, uint32_t chosen)
+/* `to_choose`: a bit for each live packet that has not been chosen for. */
+static inline bool is_chosen(uint32_t to_choose, uint32_t i)
 {
-	return chosen != 0 && (chosen >> lb_burst_idx(b, p) & 1) != 0;
+	return to_choose != ALL && (to_choose >> i & 1) == 0;
 }
 
-static void look_up(const struct lb_steer *st, struct lb_burst *b, uint32_t chosen)
+static void look_up(const struct lb_steer *st, struct lb_burst *b, uint32_t to_choose)
 {
 	const struct lb_conn_table *table = st->conn_table;
 	const uint32_t n_live = b->n_live;
@@ -148,7 +149,7 @@ static void look_up(const struct lb_steer *st, struct lb_burst *b, uint32_t chos
 		struct lb_conn *conn;
 		bool is_open;
 
-		if (unlikely(is_chosen(b, p, chosen)))
+		if (unlikely(is_chosen(to_choose, i)))
 			continue;
 		conn = lb_conn_find_first(table, &p->key, p->hash, &is_open);
 		p->conn = conn;
@@ -214,17 +215,17 @@ static void pass_choose(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now
 	struct lb_steer *st = &pl->steer;
 	const uint32_t table_changes = st->table_changes;
 	const uint16_t tick = lb_tick(now_ms);
-	uint32_t n = b->n_live, n_live = 0, chosen = 0;
+	uint32_t n = b->n_live, n_live = 0, to_choose = ALL;
 
 	if (unlikely(st->n_stateless != 0))
-		chosen = lb_choose_stateless(pl, b);
-	if (unlikely((uint32_t)__builtin_popcount(chosen) == n))
+		to_choose = lb_choose_stateless(pl, b);
+	if (unlikely(to_choose == 0))
 		return;
-	look_up(st, b, chosen);
+	look_up(st, b, to_choose);
 	for (uint32_t i = 0; i < n; i++) {
 		struct lb_pkt *p = b->live[i];
 
-		if (unlikely(is_chosen(b, p, chosen))) {
+		if (unlikely(is_chosen(to_choose, i))) {
 			b->live[n_live++] = p;
 			continue;
 		}

@@ -112,10 +112,11 @@ void lb_clamp_mss(struct lb_steer *st, struct lb_pkt *p);
 void lb_choose_flow(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_ms);
 void lb_choose_icmp_error(struct lb_steer *st, struct lb_pkt *p);
 
-/* pipeline_stateless.c. Chooses for the packets of a burst that go by the table of a stateless
+/* pipeline_stateless.c. Chooses for the live packets of a burst that go by the table of a stateless
  * service alone, and for the others begins to fetch their bucket of the connection table. Returns a
- * bit for each packet of the burst that is chosen for. Only while st->n_stateless is not 0. */
-uint32_t lb_choose_stateless(struct lb_pipeline *pl, struct lb_burst *b);
+ * bit for each of those others, by its place among the live ones. Only while st->n_stateless is not
+ * 0. */
+uint32_t lb_choose_stateless(struct lb_pipeline *pl, const struct lb_burst *b);
 
 /* For one packet that has no entry: who serves it by the table of the service in `slot`, which is
  * one for which lb_is_by_table(). Only `turn` is written, the service's lb_schedule_state or a copy

@@ -11,8 +11,6 @@
 #include "steer/stable_hash.h"
 #include "steer/stateless.h"
 
-#define NOBODY UINT32_MAX
-
 static inline bool is_syn(const struct lb_pkt *p)
 {
 	return p->proto == IPPROTO_TCP && lb_is_opening(p);
@@ -77,53 +75,103 @@ void lb_count_stateless(struct lb_steer *st, const struct lb_pkt *p)
 }
 
 /* Packets that go by a table alone take the steps below together, so that what the next step reads
- * is on its way for all of them. Who is among them is a bit for each packet of the burst. */
+ * is on its way for all of them. */
+struct step {
+	struct lb_pkt *p; /* NULL: it has left */
+	union {
+		struct lb_exact_question asked; /* whose service it is; of IPv4 the bucket alone */
+		const uint16_t *slot;           /* of that one's table */
+	};
+	const struct lb_table_line *line;
+	const struct lb_service_line *service;
+};
+
 struct walk {
-	struct lb_burst *b;
-	uint32_t here;
-	struct lb_exact_question asked[LB_BURST_MAX]; /* whose service it is */
-	uint32_t at[LB_BURST_MAX];                    /* slot of that one's table */
+	struct step of[LB_BURST_MAX]; /* in the order of the live packets */
+	struct step *end;
+	uint32_t left; /* a bit for each that has */
 };
 
 /* This one takes the usual way. It begins to ask for its connection, which admit has left to us. */
-static void leave(const struct lb_steer *st, struct walk *w, uint32_t i)
+static __rte_noinline void leave(const struct lb_steer *st, struct walk *w, struct step *s)
 {
-	struct lb_pkt *p = &w->b->pkt[i];
+	struct lb_pkt *p = s->p;
 
-	w->here &= ~(1u << i);
+	w->left |= 1u << (s - w->of);
+	s->p = NULL;
 	p->hash = lb_conn_hash(st->conn_table, &p->key);
 	lb_conn_prefetch(st->conn_table, &p->key, p->hash);
 }
 
-static void ask_services(const struct lb_steer *st, struct walk *w)
+/* Of a whole TCP or UDP packet over IPv4. */
+static inline struct lb_exact_key exact_key4(const struct lb_key4 *key)
 {
-	const struct lb_burst *b = w->b;
+	return (struct lb_exact_key){
+		.lower = (uint64_t)key->dst_be << 32 | RTE_BE32(0xffff),
+		.kind = key->proto == IPPROTO_TCP ? LB_EXACT_TCP4 : LB_EXACT_UDP4,
+		.port_be = lb_ports_second(key->ports_be),
+	};
+}
 
-	for (uint32_t i = 0; i < b->n_live; i++) {
-		const struct lb_pkt *p = b->live[i];
-		uint32_t idx = lb_burst_idx(b, p);
+static inline const struct lb_exact_bucket *ask4(const struct lb_service_table *t,
+						 const struct lb_key4 *key)
+{
+	struct lb_exact_key exact = exact_key4(key);
+	const struct lb_exact_bucket *bucket = lb_exact_ask(&t->exact, &exact).bucket;
 
-		w->here |= 1u << idx;
-		if (likely(p->kind == LB_PKT_FLOW))
-			w->asked[idx] = lb_service_ask(st->service_table, &p->key);
+	rte_prefetch0(bucket);
+	return bucket;
+}
+
+static inline uint32_t find4(const struct lb_service_table *t, const struct lb_key *key,
+			     const struct lb_exact_bucket *bucket)
+{
+	struct lb_exact_key exact = exact_key4(&key->v4);
+	struct lb_exact_question asked = {bucket, key->v4.dst_be, exact.port_be,
+					  (uint8_t)exact.kind};
+	uint32_t slot = lb_exact_find(&t->exact, &asked, &exact);
+
+	return likely(slot != LB_EXACT_NONE) ? slot : lb_service_find_range(t, key);
+}
+
+static void ask_services(const struct lb_steer *st, const struct lb_burst *b, struct walk *w)
+{
+	struct lb_pkt *const *live = b->live;
+
+	for (struct step *s = w->of; s < w->end; s++) {
+		struct lb_pkt *p = *live++;
+
+		s->p = p;
+		if (unlikely(p->kind != LB_PKT_FLOW))
+			leave(st, w, s);
+		else if (likely(!p->key.is_v6))
+			s->asked.bucket = ask4(st->service_table, &p->key.v4);
 		else
-			leave(st, w, idx);
+			s->asked = lb_service_ask(st->service_table, &p->key);
 	}
 }
 
 static void find_services(const struct lb_steer *st, struct walk *w)
 {
-	for (uint32_t left = w->here; left != 0; left &= left - 1) {
-		uint32_t i = (uint32_t)__builtin_ctz(left);
-		struct lb_pkt *p = &w->b->pkt[i];
+	const struct lb_service_table *t = st->service_table;
 
-		p->service = lb_service_find_asked(st->service_table, &p->key, &w->asked[i]);
-		if (unlikely(p->service == LB_SERVICE_NOT_FOUND)) {
-			leave(st, w, i);
+	for (struct step *s = w->of; s < w->end; s++) {
+		struct lb_pkt *p = s->p;
+		uint32_t slot;
+
+		if (unlikely(p == NULL))
+			continue;
+		slot = likely(!p->key.is_v6) ? find4(t, &p->key, s->asked.bucket)
+					     : lb_service_find_asked(t, &p->key, &s->asked);
+		p->service = slot;
+		if (unlikely(slot == LB_SERVICE_NOT_FOUND)) {
+			leave(st, w, s);
 			continue;
 		}
-		rte_prefetch0(&st->table_lines[p->service]);
-		rte_prefetch0(&st->service_lines[p->service]);
+		s->line = &st->table_lines[slot];
+		s->service = &st->service_lines[slot];
+		rte_prefetch0(s->line);
+		rte_prefetch0(s->service);
 	}
 }
 
@@ -136,23 +184,23 @@ static bool is_ours(const struct lb_steer *st, const struct lb_pkt *p)
 }
 
 /* Quiet: every slot is settled, and this worker has no entry for the service. */
-static inline bool is_quiet(const struct lb_steer *st, const struct lb_pkt *p,
-			    const struct lb_table_line *line)
+static inline bool is_quiet(const struct lb_steer *st, const struct step *s)
 {
-	return line->slots != NULL && st->service_lines[p->service].traffic.conns_live == 0 &&
-	       (likely(st->n_workers == 1) || is_ours(st, p));
+	return likely(s->line->slots != NULL) && likely(s->service->traffic.conns_live == 0) &&
+	       (likely(st->n_workers == 1) || is_ours(st, s->p));
 }
 
 static void find_slots(const struct lb_steer *st, struct walk *w)
 {
-	for (uint32_t left = w->here; left != 0; left &= left - 1) {
-		uint32_t i = (uint32_t)__builtin_ctz(left);
-		const struct lb_pkt *p = &w->b->pkt[i];
-		const struct lb_table_line *line = &st->table_lines[p->service];
+	for (struct step *s = w->of; s < w->end; s++) {
+		const struct lb_table_line *line = s->line;
+		const struct lb_pkt *p = s->p;
 		uint64_t hash;
 
-		if (unlikely(!is_quiet(st, p, line))) {
-			leave(st, w, i);
+		if (unlikely(p == NULL))
+			continue;
+		if (unlikely(!is_quiet(st, s))) {
+			leave(st, w, s);
 			continue;
 		}
 		/* The outer header goes where nothing has been read or written yet. */
@@ -161,8 +209,8 @@ static void find_slots(const struct lb_steer *st, struct walk *w)
 		hash = likely(line->scheduler == LB_SCHED_MAGLEV)
 			       ? lb_stable_hash_key(&p->key)
 			       : lb_schedule_hash(line->scheduler, &p->key);
-		w->at[i] = lb_hash_reduce((uint32_t)(hash >> 32), line->size);
-		rte_prefetch0(&line->slots[w->at[i]]);
+		s->slot = &line->slots[lb_hash_reduce((uint32_t)(hash >> 32), line->size)];
+		rte_prefetch0(s->slot);
 	}
 }
 
@@ -172,58 +220,49 @@ static inline bool may_stay(const struct lb_steer *st, const struct lb_pkt *p, u
 {
 	uint32_t bits;
 
-	if (likely(p->proto == IPPROTO_TCP && !is_syn(p)))
+	if (likely(p->proto == IPPROTO_TCP) && likely(p->tcp_flags != LB_TCP_SYN))
 		return true;
 	bits = lb_target_get(&st->targets, target_id);
 	return p->proto == IPPROTO_TCP ? (bits & LB_TARGET_NEW) != 0 : bits != 0;
 }
 
-static void find_servers(const struct lb_steer *st, struct walk *w)
+static void find_servers(struct lb_steer *st, struct walk *w)
 {
-	for (uint32_t left = w->here; left != 0; left &= left - 1) {
-		uint32_t i = (uint32_t)__builtin_ctz(left);
-		struct lb_pkt *p = &w->b->pkt[i];
-		const struct lb_table_line *line = &st->table_lines[p->service];
-		const struct lb_table_server *server = &line->servers[line->slots[w->at[i]]];
+	for (struct step *s = w->of; s < w->end; s++) {
+		const struct lb_table_server *server;
+		struct lb_pkt *p = s->p;
 
+		if (unlikely(p == NULL))
+			continue;
+		server = &s->line->servers[*s->slot];
 		/* It may get an entry, and what follows in the burst may belong to that. */
 		if (unlikely(!may_stay(st, p, server->target_id))) {
-			for (; left != 0; left &= left - 1)
-				leave(st, w, (uint32_t)__builtin_ctz(left));
+			for (; s < w->end; s++)
+				if (s->p != NULL)
+					leave(st, w, s);
 			return;
 		}
-		p->forwarding = line->forwarding;
+		p->forwarding = s->line->forwarding;
 		p->real_id = server->real_id;
-		rte_prefetch0(&st->real_lines[p->real_id]);
-	}
-}
-
-static void find_next_hops(struct lb_steer *st, const struct walk *w)
-{
-	for (uint32_t left = w->here; left != 0; left &= left - 1) {
-		struct lb_pkt *p = &w->b->pkt[__builtin_ctz(left)];
-
 		p->next_hop = st->real_lines[p->real_id].next_hop;
-		rte_prefetch0(&st->hops[p->next_hop]);
 		/* Its outer source port is the connection's. */
 		if (p->forwarding == LB_FORWARD_GUE)
 			p->hash = lb_conn_hash(st->conn_table, &p->key);
-		if (unlikely(is_syn(p)))
+		if (unlikely(p->tcp_flags == LB_TCP_SYN))
 			lb_count_stateless(st, p);
 	}
 }
 
-uint32_t lb_choose_stateless(struct lb_pipeline *pl, struct lb_burst *b)
+uint32_t lb_choose_stateless(struct lb_pipeline *pl, const struct lb_burst *b)
 {
 	struct lb_steer *st = &pl->steer;
 	struct walk w;
 
-	w.b = b;
-	w.here = 0;
-	ask_services(st, &w);
+	w.end = w.of + b->n_live;
+	w.left = 0;
+	ask_services(st, b, &w);
 	find_services(st, &w);
 	find_slots(st, &w);
 	find_servers(st, &w);
-	find_next_hops(st, &w);
-	return w.here;
+	return w.left;
 }

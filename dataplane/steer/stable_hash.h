@@ -20,6 +20,7 @@
 #include <rte_byteorder.h>
 
 #include "packet/key.h"
+#include "packet/wire.h"
 #include "steer/seeded_hash.h"
 
 #define LB_STABLE_HASH_START 0x2545f4914f6cdd1du
@@ -56,9 +57,9 @@ static inline uint64_t lb_stable_hash_key(const struct lb_key *key)
 	const struct lb_key6 *v6 = &key->v6;
 
 	if (likely(!key->is_v6)) {
-		hash = lb_stable_fold(hash, lb_stable_pair(key->v4.src_be, key->v4.dst_be),
-				      (uint64_t)rte_be_to_cpu_32(key->v4.ports_be) << 8 |
-					      key->v4.proto);
+		hash = lb_stable_fold(
+			hash, rte_be_to_cpu_64(lb_load_be64((const uint8_t *)&key->v4)),
+			(uint64_t)rte_be_to_cpu_32(key->v4.ports_be) << 8 | key->v4.proto);
 		return lb_stable_fold(hash, 0, 0);
 	}
 	hash = lb_stable_fold(hash, lb_stable_pair(v6->src_be[0], v6->dst_be[0]),
