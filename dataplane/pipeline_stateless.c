@@ -79,7 +79,7 @@ void lb_count_stateless(struct lb_steer *st, const struct lb_pkt *p)
 struct step {
 	struct lb_pkt *p; /* NULL: it has left */
 	union {
-		struct lb_exact_question asked; /* whose service it is; of IPv4 the bucket alone */
+		struct lb_exact_question asked; /* whose service it is */
 		const uint16_t *slot;           /* of that one's table */
 	};
 	const struct lb_table_line *line;
@@ -113,23 +113,21 @@ static inline struct lb_exact_key exact_key4(const struct lb_key4 *key)
 	};
 }
 
-static inline const struct lb_exact_bucket *ask4(const struct lb_service_table *t,
-						 const struct lb_key4 *key)
+static inline struct lb_exact_question ask4(const struct lb_service_table *t,
+					    const struct lb_key4 *key)
 {
 	struct lb_exact_key exact = exact_key4(key);
-	const struct lb_exact_bucket *bucket = lb_exact_ask(&t->exact, &exact).bucket;
+	struct lb_exact_question asked = lb_exact_ask(&t->exact, &exact);
 
-	rte_prefetch0(bucket);
-	return bucket;
+	rte_prefetch0(asked.bucket);
+	return asked;
 }
 
 static inline uint32_t find4(const struct lb_service_table *t, const struct lb_key *key,
-			     const struct lb_exact_bucket *bucket)
+			     const struct lb_exact_question *asked)
 {
 	struct lb_exact_key exact = exact_key4(&key->v4);
-	struct lb_exact_question asked = {bucket, key->v4.dst_be, exact.port_be,
-					  (uint8_t)exact.kind};
-	uint32_t slot = lb_exact_find(&t->exact, &asked, &exact);
+	uint32_t slot = lb_exact_find(&t->exact, asked, &exact);
 
 	return likely(slot != LB_EXACT_NONE) ? slot : lb_service_find_range(t, key);
 }
@@ -145,7 +143,7 @@ static void ask_services(const struct lb_steer *st, const struct lb_burst *b, st
 		if (unlikely(p->kind != LB_PKT_FLOW))
 			leave(st, w, s);
 		else if (likely(!p->key.is_v6))
-			s->asked.bucket = ask4(st->service_table, &p->key.v4);
+			s->asked = ask4(st->service_table, &p->key.v4);
 		else
 			s->asked = lb_service_ask(st->service_table, &p->key);
 	}
@@ -161,7 +159,7 @@ static void find_services(const struct lb_steer *st, struct walk *w)
 
 		if (unlikely(p == NULL))
 			continue;
-		slot = likely(!p->key.is_v6) ? find4(t, &p->key, s->asked.bucket)
+		slot = likely(!p->key.is_v6) ? find4(t, &p->key, &s->asked)
 					     : lb_service_find_asked(t, &p->key, &s->asked);
 		p->service = slot;
 		if (unlikely(slot == LB_SERVICE_NOT_FOUND)) {

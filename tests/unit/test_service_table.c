@@ -262,11 +262,12 @@ static void name_regular(uint32_t shape, uint32_t i, struct lb_addr *vip,
 	port->first = port->last = (uint16_t)(shape < 8 ? 443 : 8000 + i % 64);
 }
 
-/* Of random keys 1 in 120 makes a bucket go on in another one. */
+/* Of random keys 1 in 120 makes a bucket go on in another one, of IPv6 1 in 38. */
 Test(service_table, regular_addresses_lie_nearly_as_apart_as_random_ones)
 {
 	for (uint32_t shape = 0; shape < 16; shape++) {
 		struct lb_service_table *t = make_table(3 * PORTS);
+		uint32_t n_most = PORTS / (shape / 4 % 2 == 1 ? 30 : 40);
 
 		for (uint32_t i = 0; i < PORTS; i++) {
 			struct lb_port_range port;
@@ -275,7 +276,7 @@ Test(service_table, regular_addresses_lie_nearly_as_apart_as_random_ones)
 			name_regular(shape, i, &vip, &port);
 			cr_assert_eq(lb_service_table_add(t, &vip, IPPROTO_TCP, &port, 1, i), 0);
 		}
-		cr_expect_lt(t->exact.n_more, PORTS / 40, "shape %u: %u", shape, t->exact.n_more);
+		cr_expect_lt(t->exact.n_more, n_most, "shape %u: %u", shape, t->exact.n_more);
 		free(t);
 	}
 }
