@@ -48,6 +48,8 @@ CASES = [
     ('check-tokens', 'dataplane/a.c', 'typedef struct a b;\n', 'no typedef'),
     ('check-tokens', 'dataplane/a.c', '\tint a;' + ' ' * 90 + 'int b;\n', 'longer than 100'),
     ('check-tokens', 'dataplane/a.c', 'int a; \n', 'ends in blanks'),
+    ('check-tokens', 'dataplane/a.c', 'int a;\n' * 501, 'file of 501 lines'),
+    ('check-tokens', 'dataplane/a.c', 'int a;\n' * 500, None),
     ('check-tokens', 'dataplane/a.c', LONG, '71 lines, 70 allowed'),
     ('check-tokens', 'dataplane/a.c', LONG.replace('\tlb_y();\n', '', 1), None),
     ('check-tokens', 'dataplane/a.c', '/* Generated. */\n' + LONG, None),
