@@ -8,6 +8,7 @@ for _, family in ipairs({"ipv4", "ipv6"}) do
 	ballast.random_ports(family, 10)
 	local _, seen = ballast.zero_loss()
 	found["zero_loss_mpps_" .. family] = seen.pps / 1e6
+	found["received_" .. family] = seen.received
 	pps[family] = seen.pps
 end
 found.share_of_ipv4 = pps.ipv6 / math.max(pps.ipv4, 1)

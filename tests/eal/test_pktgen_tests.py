@@ -87,6 +87,10 @@ def wrong_use_is_told():
     assert 'needs --dut-mac' in ask('--device', '0000:03:00.0', wanted=2)
     assert 'Pktgen is not installed' in ask('imix', '--generator', 'pktgen', '--pktgen', '/none',
                                             wanted=2)
+    # A program that was named is not silently done without.
+    done = subprocess.run([RUN, '--build', BUILD, '--scale', 'quick', '--pktgen', '/none', 'imix'],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and '/none is no program' in done.stderr, done
     assert 'nonsense.json' in ask('imix', '--expect', '/nonsense.json', wanted=2)
 
 
