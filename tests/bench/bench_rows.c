@@ -100,13 +100,13 @@ static const struct {
 /* The table is `percent` full of established connections, and stays so: what a run has opened
  * expires before the next. A full one has four fifths of them, and in the rest of its room
  * handshakes that are older than a second: each new connection ends the oldest of these. */
-static struct bench_row *add_new(struct list *l, uint32_t opening, uint32_t percent)
+static struct bench_row *add_new(struct list *l, uint32_t opening, bool is_v6, uint32_t percent)
 {
 	char what[32];
 	struct bench_row *row;
 
 	snprintf(what, sizeof(what), "table %u %% full", percent);
-	row = add(l, openings[opening].name, false, percent == FULL ? "table full" : what,
+	row = add(l, openings[opening].name, is_v6, percent == FULL ? "table full" : what,
 		  "256/1000");
 	row->work = BENCH_NEW;
 	row->shape.forwarding = openings[opening].forwarding;
@@ -116,7 +116,7 @@ static struct bench_row *add_new(struct list *l, uint32_t opening, uint32_t perc
 	row->shape.n_flows = M / 100 * (percent == FULL ? 80 : percent);
 	row->shape.is_full = percent == FULL;
 	row->shape.has_persistence = openings[opening].persists;
-	row->is_quick = percent == 80 || (percent == FULL && opening == 0);
+	row->is_quick = !is_v6 && (percent == 80 || (percent == FULL && opening == 0));
 	return row;
 }
 
@@ -158,7 +158,7 @@ static void add_pair(struct list *l, uint32_t kind)
 /* The same for new connections; records are common to both. */
 static void add_new_pair(struct list *l, uint32_t opening)
 {
-	struct bench_row *row = add_new(l, opening, 80);
+	struct bench_row *row = add_new(l, opening, false, 80);
 
 	name_pair(row);
 	row->shape.n_flows /= 2;
@@ -177,7 +177,9 @@ uint32_t bench_rows(struct bench_row rows[BENCH_ROWS_MAX])
 					add_known(&l, kind, v6 != 0, flow, farm);
 	for (uint32_t i = 0; i < sizeof(fills) / sizeof(fills[0]); i++)
 		for (uint32_t opening = 0; opening < N_OPENINGS; opening++)
-			add_new(&l, opening, fills[i]);
+			add_new(&l, opening, false, fills[i]);
+	for (uint32_t opening = 0; opening < N_OPENINGS; opening++)
+		add_new(&l, opening, true, 80);
 	for (uint32_t v6 = 0; v6 < 2; v6++) {
 		add_lookup(&l, v6 != 0, 1, 16, "1/16");
 		add_lookup(&l, v6 != 0, 65536, 1048576, "65536/1048576");

@@ -339,6 +339,19 @@ def new_connections(data):
                   'two against one, by minima', 'by medians'), lines)
 
 
+def size(n_bytes):
+    return f'{n_bytes / 1e9:.1f} GB' if n_bytes >= 1e9 else f'{n_bytes / 1e6:.0f} MB'
+
+
+def memory(data):
+    """Of connections as stated: NAT ones. Records: decision 0003."""
+    each = [row_of(data, f'nat in, {family}, {MANY}')['bytes_per_connection']
+            for family in ('IPv4', 'IPv6')]
+    return table(('connections, all workers', 'IPv4 table', 'IPv6 table', 'records, as many'),
+                 [[f'{n} M', *(size(n * 1e6 * n_bytes) for n_bytes in each),
+                   size(n * 64e6 + 8e6)] for n in (1, 10, 100)])
+
+
 def cores(data):
     lines = []
     for kind in KINDS:
@@ -351,7 +364,7 @@ def cores(data):
 
 BLOCKS = {'machine': machine, 'rows': rows, 'reach': reach, 'instructions': instructions,
           'passes': passes, 'whole': whole, 'two-workers': two_workers,
-          'new-connections': new_connections, 'cores': cores}
+          'new-connections': new_connections, 'cores': cores, 'memory': memory}
 MARK = re.compile(r'<!-- generated: ([\w-]+) -->\n(.*?)<!-- end: \1 -->\n', re.DOTALL)
 
 
