@@ -7,6 +7,7 @@
 
 #include "config_tables.h"
 #include "draft.h"
+#include "huge_blocks.h"
 #include "schema.h"
 
 void lb_config_free(struct lb_config *cfg)
@@ -23,6 +24,7 @@ void lb_config_free(struct lb_config *cfg)
 	for (uint32_t i = 0; i < cfg->n_tables; i++)
 		lb_maglev_unref(cfg->tables[i]);
 	free(cfg->tables);
+	lb_huge_blocks_unref(cfg->table_blocks);
 	free(cfg->services);
 	free(cfg);
 }

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "huge_blocks.h"
+
 /* A service that needs a table. */
 struct use {
 	uint64_t content;
@@ -98,10 +100,12 @@ static struct lb_maglev *find_table(const struct lb_config *now, uint64_t conten
 	return now->tables[low];
 }
 
-static int make_table(const struct lb_cfg_pool *pool, const struct use *use,
-		      struct lb_maglev_server *list, const struct lb_config *now,
-		      struct lb_maglev **out)
+static int make_table(struct lb_config *cfg, const struct use *use, struct lb_maglev_server *list,
+		      const struct lb_config *now, struct lb_maglev **out)
 {
+	const struct lb_maglev_home home = {lb_huge_blocks_take, lb_huge_blocks_give_back,
+					    cfg->table_blocks};
+	const struct lb_cfg_pool *pool = &cfg->pools[use->pool];
 	struct lb_maglev *known = find_table(now, use->content);
 
 	if (known != NULL) {
@@ -109,18 +113,18 @@ static int make_table(const struct lb_cfg_pool *pool, const struct use *use,
 		return 0;
 	}
 	list_pool(pool, list);
-	return lb_maglev_build(list, pool->n_reals, use->size, out);
+	return lb_maglev_build_at(home.ctx != NULL ? &home : NULL, list, pool->n_reals, use->size,
+				  out);
 }
 
 static int build_each(struct lb_config *cfg, struct lb_maglev_server *list, const struct use *uses,
 		      uint32_t n, const struct lb_config *now)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		const struct lb_cfg_pool *pool = &cfg->pools[uses[i].pool];
 		int rc;
 
 		if (i == 0 || uses[i - 1].content != uses[i].content) {
-			rc = make_table(pool, &uses[i], list, now, &cfg->tables[cfg->n_tables]);
+			rc = make_table(cfg, &uses[i], list, now, &cfg->tables[cfg->n_tables]);
 			if (rc < 0)
 				return rc;
 			cfg->n_tables++;
@@ -128,6 +132,14 @@ static int build_each(struct lb_config *cfg, struct lb_maglev_server *list, cons
 		cfg->services[uses[i].service].table = cfg->n_tables - 1;
 	}
 	return 0;
+}
+
+/* Without memory for that: the heap. */
+static struct lb_huge_blocks *find_blocks(const struct lb_config *now)
+{
+	if (now != NULL && now->table_blocks != NULL)
+		return lb_huge_blocks_ref(now->table_blocks);
+	return lb_huge_blocks_create();
 }
 
 int lb_config_build_tables(struct lb_config *cfg, const struct lb_config *now)
@@ -139,6 +151,7 @@ int lb_config_build_tables(struct lb_config *cfg, const struct lb_config *now)
 
 	if (uses == NULL)
 		return rc;
+	cfg->table_blocks = find_blocks(now);
 	n = find_uses(cfg, uses);
 	for (uint32_t i = 0; i < n; i++)
 		if (cfg->pools[uses[i].pool].n_reals > longest)

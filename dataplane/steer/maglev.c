@@ -150,9 +150,44 @@ static int check(const struct lb_maglev_server *servers, uint32_t n, uint32_t si
 	return common_divisor(servers, n) == 0 ? -EINVAL : 0;
 }
 
+static struct lb_maglev *alloc_table(const struct lb_maglev_home *home, size_t bytes)
+{
+	struct lb_maglev *table = home != NULL ? home->take(home->ctx, bytes) : NULL;
+
+	if (table != NULL) {
+		table->home = *home;
+		return table;
+	}
+	table = malloc(bytes);
+	if (table != NULL)
+		table->home = (struct lb_maglev_home){.give_back = NULL};
+	return table;
+}
+
+static void free_table(struct lb_maglev *table, size_t bytes)
+{
+	struct lb_maglev_home home;
+
+	if (table == NULL)
+		return;
+	home = table->home;
+	if (home.give_back != NULL)
+		home.give_back(home.ctx, table, bytes);
+	else
+		free(table);
+}
+
 int lb_maglev_build(const struct lb_maglev_server *servers, uint32_t n, uint32_t size,
 		    struct lb_maglev **out)
 {
+	return lb_maglev_build_at(NULL, servers, n, size, out);
+}
+
+int lb_maglev_build_at(const struct lb_maglev_home *home, const struct lb_maglev_server *servers,
+		       uint32_t n, uint32_t size, struct lb_maglev **out)
+{
+	const size_t bytes = sizeof(struct lb_maglev) + n * sizeof(uint64_t) +
+			     size * sizeof(uint16_t);
 	int rc = check(servers, n, size);
 	struct walker *heap = NULL;
 	struct lb_maglev *table;
@@ -162,11 +197,11 @@ int lb_maglev_build(const struct lb_maglev_server *servers, uint32_t n, uint32_t
 	*out = NULL;
 	if (rc != 0)
 		return rc;
-	table = calloc(1, sizeof(*table) + n * sizeof(*keys) + size * sizeof(*slots));
+	table = alloc_table(home, bytes);
 	heap = calloc(n, sizeof(*heap));
 	taken = calloc(size / 64 + 1, sizeof(*taken));
 	if (table == NULL || heap == NULL || taken == NULL) {
-		free(table);
+		free_table(table, bytes);
 		free(heap);
 		free(taken);
 		return -ENOMEM;
@@ -180,7 +215,8 @@ int lb_maglev_build(const struct lb_maglev_server *servers, uint32_t n, uint32_t
 				    .size = size,
 				    .n_refs = 1,
 				    .keys = keys,
-				    .slots = slots};
+				    .slots = slots,
+				    .home = table->home};
 	fill(heap, make_heap(servers, table, heap), size, taken, slots);
 	free(heap);
 	free(taken);
@@ -218,5 +254,5 @@ struct lb_maglev *lb_maglev_ref(struct lb_maglev *table)
 void lb_maglev_unref(struct lb_maglev *table)
 {
 	if (table != NULL && __atomic_sub_fetch(&table->n_refs, 1, __ATOMIC_ACQ_REL) == 0)
-		free(table);
+		free_table(table, lb_maglev_bytes(table));
 }

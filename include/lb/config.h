@@ -165,6 +165,8 @@ struct lb_config {
 	uint32_t n_services;
 	struct lb_maglev **tables; /* each differs from the others; sorted by content */
 	uint32_t n_tables;
+	struct lb_huge_blocks *table_blocks; /* where tables live, those of the configuration before
+						as well; NULL: on the heap */
 	/* Hashes of the document without `node` and of `node`, for the ETag "S-N". */
 	uint64_t hash_shared;
 	uint64_t hash_node;

@@ -5,7 +5,7 @@
  * Shape    an opaque, reference-counted object; slots are 16-bit positions in the list
  * Units    weights relative to each other; sizes in slots
  * Threads  build and ask: any thread. The count of references is atomic; the rest never changes
- * Memory   one heap block: 2 bytes a slot, 8 a server
+ * Memory   one block of 2 bytes a slot and 8 a server, on the heap or where its home has room
  * Limits   LB_MAGLEV_SIZE_MAX slots, LB_SERVICE_SERVERS_MAX servers; a table has at least as many
  *          slots as servers. Building takes about size x ln(size) steps: DESIGN 1 wants it off
  *          the control loop
@@ -40,9 +40,21 @@ struct lb_maglev;
  * LB_MAGLEV_SLOTS_PER_SERVER slots for each of n servers. */
 uint32_t lb_maglev_size(uint32_t at_least, uint32_t n_servers);
 
+/* Whose memory a table lives in. `take`: NULL, then the heap serves. `give_back` is called by
+ * whoever is the table's last owner. */
+struct lb_maglev_home {
+	void *(*take)(void *ctx, size_t bytes);
+	void (*give_back)(void *ctx, void *mem, size_t bytes);
+	void *ctx;
+};
+
 /* The order of the list decides only what a slot's position means, not whose slot it is. */
 int lb_maglev_build(const struct lb_maglev_server *servers, uint32_t n, uint32_t size,
 		    struct lb_maglev **out);
+
+/* The same at home; NULL: on the heap. */
+int lb_maglev_build_at(const struct lb_maglev_home *home, const struct lb_maglev_server *servers,
+		       uint32_t n, uint32_t size, struct lb_maglev **out);
 
 /* Says of lists whether their tables would be equal, without building them. */
 uint64_t lb_maglev_content(const struct lb_maglev_server *servers, uint32_t n, uint32_t size);

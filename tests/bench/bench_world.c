@@ -8,6 +8,7 @@
 
 #include "bench_frame.h"
 #include "bench_plan.h"
+#include "huge_blocks.h"
 #include "steer/conn.h"
 #include "steer/service_find.h"
 
@@ -106,6 +107,9 @@ static void add_servers(struct bench_world *w)
 static struct lb_maglev *make_table(const struct bench_world *w,
 				    const struct lb_service_server *servers, uint32_t n)
 {
+	/* As the control plane has them. */
+	const struct lb_maglev_home home = {lb_huge_blocks_take, lb_huge_blocks_give_back,
+					    w->table_blocks};
 	struct lb_maglev_server *rows = calloc(n, sizeof(*rows));
 	struct lb_maglev *table;
 
@@ -114,7 +118,7 @@ static struct lb_maglev *make_table(const struct bench_world *w,
 	for (uint32_t i = 0; i < n; i++)
 		rows[i] = (struct lb_maglev_server){
 			addr_of(w, BENCH_SERVERS, servers[i].real_id + 1), 1};
-	if (lb_maglev_build(rows, n, LB_MAGLEV_SIZE_STATELESS, &table) != 0)
+	if (lb_maglev_build_at(&home, rows, n, LB_MAGLEV_SIZE_STATELESS, &table) != 0)
 		die("no table");
 	free(rows);
 	return table;
@@ -470,6 +474,9 @@ struct bench_world *bench_world_create(const struct bench_shape *shape,
 		return w;
 	}
 	make_pipeline(w);
+	w->table_blocks = lb_huge_blocks_create();
+	if (w->table_blocks == NULL)
+		die("no memory");
 	w->server_of = bench_alloc(((size_t)shape->n_flows + 1) * sizeof(*w->server_of));
 	w->to_vip = bench_alloc(((size_t)shape->n_flows + 1) * sizeof(*w->to_vip));
 	w->to_client = bench_alloc(((size_t)shape->n_flows + 1) * sizeof(*w->to_client));

@@ -58,6 +58,7 @@ struct bench_world {
 	struct lb_pipeline *pl;
 	size_t pipeline_bytes;
 	size_t table_bytes;
+	struct lb_huge_blocks *table_blocks; /* of Maglev tables */
 	struct lb_key *to_vip;    /* per flow, as the client sends it */
 	struct lb_key *to_client; /* per flow, as the server answers */
 	uint16_t *server_of;      /* per flow, as it was opened */

@@ -304,3 +304,59 @@ Test(maglev, refuses_what_has_no_table)
 	cr_expect_eq(lb_maglev_build(many, LB_SERVICE_SERVERS_MAX + 1, 655373, &table), -E2BIG);
 	lb_maglev_unref(NULL);
 }
+
+/* Memory that counts what is taken of it. */
+struct shelf {
+	_Alignas(64) uint8_t mem[1 << 16];
+	size_t taken;
+	uint32_t n_taken;
+	uint32_t n_back;
+};
+
+static void *take(void *ctx, size_t bytes)
+{
+	struct shelf *s = ctx;
+
+	if (bytes > sizeof(s->mem))
+		return NULL;
+	memset(s->mem, 0xee, sizeof(s->mem));
+	s->taken = bytes;
+	s->n_taken++;
+	return s->mem;
+}
+
+static void give_back(void *ctx, void *mem, size_t bytes)
+{
+	struct shelf *s = ctx;
+
+	cr_assert_eq(mem, s->mem);
+	cr_assert_eq(bytes, s->taken);
+	s->n_back++;
+}
+
+Test(maglev, a_table_lives_where_its_home_has_room)
+{
+	static const uint32_t sizes[] = {1009, 65537};
+	static struct shelf shelf;
+	const struct lb_maglev_home home = {take, give_back, &shelf};
+	struct lb_maglev_server list[50];
+	struct lb_maglev *there, *heap;
+
+	for (uint32_t i = 0; i < 50; i++)
+		list[i] = (struct lb_maglev_server){lb_addr_from_v4(i + 1), i % 3 + 1};
+	for (uint32_t i = 0; i < 2; i++) {
+		cr_assert_eq(lb_maglev_build_at(&home, list, 50, sizes[i], &there), 0);
+		cr_assert_eq(lb_maglev_build(list, 50, sizes[i], &heap), 0);
+		cr_expect_eq((void *)there == shelf.mem, i == 0);
+		cr_assert_eq(lb_maglev_content_of(there), lb_maglev_content_of(heap));
+		for (uint32_t slot = 0; slot < sizes[i]; slot++)
+			cr_assert_eq(lb_maglev_server_at(there, slot),
+				     lb_maglev_server_at(heap, slot));
+		lb_maglev_unref(lb_maglev_ref(there));
+		cr_expect_eq(shelf.n_back, i, "it has an owner");
+		lb_maglev_unref(there);
+		lb_maglev_unref(heap);
+	}
+	cr_expect_eq(shelf.n_taken, 1);
+	cr_expect_eq(shelf.n_back, 1);
+}
