@@ -1,8 +1,8 @@
 """Cases of how TCP connections end, and of what does not end them."""
 from cases_choose import Rotation, Sources
-from cases_direct import OneWay
+from cases_direct import HASHES, OneWay, tunnel
 from cases_time import LATE, stray
-from frames import (BALLAST_MAC, FAMILIES, Flow, client, configuration, frame, packet, real,
+from frames import (BALLAST_MAC, FAMILIES, VIP, Flow, client, configuration, frame, packet, real,
                     reset_of, server, service, transport)
 from statement import Case
 
@@ -179,4 +179,73 @@ def server_down(family):
     return case
 
 
-CASES = [outside_window, outside_window_one_way, used_again, lambda: server_down(4), lambda: server_down(6)]
+def server_down_nat(family):
+    """The same where servers see the client's own address."""
+    down_s, drain_s, sweep_s = 10, 20, 4
+    host, keys = server(1, family), {'forwarding': 'nat'}
+    case = Case(f'{69 + family // 2}-server-down-nat-ipv{family}', configuration(
+        'a server of nat goes down', [
+            service('reset', family, [80], 'web', server_down_action='reset',
+                    server_down_drain_s=drain_s, **keys),
+            service('keep', family, [81], 'web', **keys)],
+        server_pools=[{'name': 'web', 'health_monitors': [{'type': 'tcp', 'port': 80}],
+                       'real_servers': [real(host)]}]))
+    case.options = ['--down', f'{host.address}@{down_s}']
+    start = case.now_us
+    reset, keep = [Flow(case, 'tcp', client(n, family), port, host, None)
+                   for n, port in ((1, 80), (2, 81))]
+    for flow in (reset, keep):
+        flow.open()
+    case.wait(down_s + drain_s - 1)
+    reset.exchange(b'the drain time', b'is not over')
+    keep.exchange()
+    case.now_us = start + (down_s + drain_s + 1 + sweep_s) * 1000000 + 300000
+    for to in ('server', 'client'):
+        case.asked(question(reset, to))
+    for sender in ('server', 'client'):
+        got = reset.pair(sender, 'A')[0]
+        case.answered(got, 'drop_server_down', reset_of(got), 'rst_sent')
+    case.wait(10 + LATE)
+    case.expect(conn_closed=1)
+    keep.exchange(b'kept', b'all the same')
+    return case
+
+
+def server_down_one_way(number, mode, family, outer):
+    """The same where only the client's packets pass: he alone is asked, and he alone refused. He
+    is asked again after four seconds, so that these have to be fewer."""
+    down_s, sweep_s = 10, 2
+    host = server(1, outer)
+    case = Case(f'{number}-server-down-{mode}', configuration(
+        f'a server of {mode} goes down', [
+            service('reset', family, [80], 'web', forwarding=mode, server_down_action='reset'),
+            service('keep', family, [81], 'web', forwarding=mode)],
+        server_pools=[{'name': 'web', 'health_monitors': [{'type': 'tcp', 'port': 80}],
+                       'real_servers': [real(host)]}]))
+    case.options = ['--down', f'{host.address}@{down_s}']
+    start = case.now_us
+    reset, keep = [OneWay(case, 'tcp', client(1, family), port, host,
+                          tunnel(outer, mode, host, HASHES[family, 'tcp', port])
+                          if mode != 'dsr' else lambda inner: inner) for port in (80, 81)]
+    for flow in (reset, keep):
+        for flags in ('S', 'A', 'PA'):
+            flow.up(flags)
+    case.now_us = start + (down_s + 1 + sweep_s) * 1000000 + 300000
+    case.asked(frame(BALLAST_MAC, reset.client.mac, packet(VIP[family], reset.client.address, transport(
+        'tcp', reset.port, reset.client.port, flags='A', seq=1 << 31, ack=0, window=0),
+        **({'id': 0, 'flags': 'DF'} if family == 4 else {}))))
+    got = frame(reset.client.mac, BALLAST_MAC, reset.packet('A'))
+    case.answered(got, 'drop_server_down', reset_of(got), 'rst_sent')
+    keep.up('PA', b'kept all the same')
+    case.wait(10 + LATE)
+    case.expect(conn_closed=1)
+    reset.stray()
+    keep.up('PA', b'kept all the same')
+    return case
+
+
+CASES = [outside_window, outside_window_one_way, used_again,
+         lambda: server_down(4),
+         lambda: server_down(6), lambda: server_down_nat(4), lambda: server_down_nat(6),
+         lambda: server_down_one_way(73, 'dsr', 6, 6),
+         lambda: server_down_one_way(74, 'ipip', 4, 6)]
