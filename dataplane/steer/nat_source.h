@@ -24,6 +24,8 @@
 
 struct lb_nat_cursor {
 	uint32_t next;
+	uint32_t total; /* places of the cycle at the last step, and how far a step of the walk */
+	uint32_t step;  /* goes within them: divisions are for changes of the source */
 	bool is_started;
 	bool is_scarce; /* the caller's: the last search found no free port */
 };

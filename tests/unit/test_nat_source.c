@@ -173,3 +173,48 @@ Test(nat_source, a_smaller_source_under_the_same_cursor_is_walked_exactly)
 			cr_expect_eq(seen[a][p], 1u, "address %d port %d", a, p);
 	}
 }
+
+/* The walk as the head of nat_source.c describes it, by divisions. */
+static struct lb_nat_candidate walk_by_division(const struct lb_nat_source *src, uint32_t *next,
+						const struct lb_nat_share *share)
+{
+	uint32_t first = src->first_port, total;
+
+	while (first % share->n_workers != share->worker)
+		first++;
+	total = src->n_v4 * ((src->last_port - first) / share->n_workers + 1);
+	*next = (uint32_t)((*next + UINT64_C(2654435761)) % total);
+	return (struct lb_nat_candidate){
+		&src->v4[*next % src->n_v4],
+		rte_cpu_to_be_16((uint16_t)(first + *next / src->n_v4 * share->n_workers))};
+}
+
+Test(nat_source, every_step_agrees_with_a_naive_twin_while_the_source_changes)
+{
+	struct test_random r = {test_seed("nat_source")};
+	struct lb_nat_share share = {0, 1, 1};
+	struct lb_nat_source src;
+
+	for (uint32_t round = 0; round < 200; round++) {
+		uint32_t next = (uint32_t)test_random(&r);
+		struct lb_nat_cursor cursor = {.next = next, .is_started = true};
+
+		share.n_workers = 1 + (uint32_t)(test_random(&r) % 4);
+		share.worker = (uint32_t)(test_random(&r) % share.n_workers);
+		for (uint32_t i = 0; i < 200; i++) {
+			struct lb_nat_candidate c, twin;
+
+			if (i % 20 == 0) {
+				uint16_t first = (uint16_t)(1024 + test_random(&r) % 30000);
+
+				src = make_source(first,
+						  (uint16_t)(first + 4 + test_random(&r) % 30000),
+						  (uint16_t)(1 + test_random(&r) % 256), 0);
+			}
+			cr_assert(lb_nat_source_next(&src, &cursor, false, &share, &c));
+			twin = walk_by_division(&src, &next, &share);
+			cr_assert_eq(c.addr, twin.addr);
+			cr_assert_eq(c.port_be, twin.port_be);
+		}
+	}
+}
