@@ -1,8 +1,8 @@
 /* The map of the program: read lb_pipeline_run at the end of this file first, then the four passes
  * above it, in order. What a pass calls for one packet stands right above it or, of choose, in
  * pipeline_known.h (nearly every packet) and pipeline_choose.c (all others); what only some packets
- * need has files of its own beside it (pipeline_fragment, _stateless, _tunnel, _server_down,
- * _tunnel_error, _mss); everything else is in packet/ and steer/. */
+ * need has files of its own beside it (pipeline_foresee, _fragment, _stateless, _tunnel,
+ * _server_down, _tunnel_error, _mss); everything else is in packet/ and steer/. */
 #include "pipeline.h"
 
 #include <assert.h>
@@ -137,12 +137,21 @@ static inline bool is_chosen(uint32_t to_choose, uint32_t i)
 	return to_choose != ALL && (to_choose >> i & 1) == 0;
 }
 
-static void look_up(const struct lb_steer *st, struct lb_burst *b, uint32_t to_choose)
+/* A live packet that nothing was found for: its bit, if its replies can be foreseen. */
+static inline uint32_t ask_ahead(const struct lb_steer *st, const struct lb_burst *b, uint32_t i)
+{
+	struct lb_pkt *p = b->live[i];
+
+	return p->kind == LB_PKT_FLOW && lb_ask_ahead(st, p) ? 1u << i : 0;
+}
+
+static void look_up(const struct lb_steer *st, struct lb_burst *b, uint32_t to_choose,
+		    uint64_t now_ms)
 {
 	const struct lb_conn_table *table = st->conn_table;
 	const uint32_t n_live = b->n_live;
-	struct lb_pkt *open[LB_BURST_MAX];
-	uint32_t n_open = 0;
+	uint8_t open[LB_BURST_MAX];
+	uint32_t n_open = 0, fresh = 0;
 
 	for (uint32_t i = 0; i < n_live; i++) {
 		struct lb_pkt *p = b->live[i];
@@ -159,20 +168,22 @@ static void look_up(const struct lb_steer *st, struct lb_burst *b, uint32_t to_c
 		}
 		if (is_open)
 			lb_conn_prefetch_second(table, &p->key, p->hash);
-		else if (p->kind == LB_PKT_FLOW)
-			lb_ask_ahead(st, p);
-		open[n_open] = p;
+		else
+			fresh |= ask_ahead(st, b, i);
+		open[n_open] = (uint8_t)i;
 		n_open += is_open;
 	}
 	for (uint32_t i = 0; i < n_open; i++) {
-		struct lb_pkt *p = open[i];
+		struct lb_pkt *p = b->live[open[i]];
 
 		p->conn = lb_conn_find_second(table, &p->key, p->hash);
 		if (p->conn != NULL)
 			prefetch_named(st, p, p->conn);
-		else if (p->kind == LB_PKT_FLOW)
-			lb_ask_ahead(st, p);
+		else
+			fresh |= ask_ahead(st, b, open[i]);
 	}
+	if (fresh != 0)
+		lb_foresee_replies(st, b, fresh, now_ms);
 }
 
 /* A packet that does not just go on with its connection. */
@@ -209,7 +220,7 @@ static void choose_other(struct lb_pipeline *pl, struct lb_pkt *p, uint64_t now_
  *                       a reset or ICMP error
  * Prefetches            second buckets; of known connections the lines of service and server, the
  *                       client's next hop in NAT modes, the headroom in tunnel modes; service and
- *                       records of new ones */
+ *                       records of new ones, and in NAT modes the buckets of their replies */
 static void pass_choose(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now_ms)
 {
 	struct lb_steer *st = &pl->steer;
@@ -221,7 +232,7 @@ static void pass_choose(struct lb_pipeline *pl, struct lb_burst *b, uint64_t now
 		to_choose = lb_choose_stateless(pl, b);
 	if (unlikely(to_choose == 0))
 		return;
-	look_up(st, b, to_choose);
+	look_up(st, b, to_choose, now_ms);
 	for (uint32_t i = 0; i < n; i++) {
 		struct lb_pkt *p = b->live[i];
 

@@ -114,23 +114,26 @@ struct lb_flow_target lb_find_target(const struct lb_steer *st, const struct lb_
 	return t;
 }
 
-void lb_ask_ahead(const struct lb_steer *st, struct lb_pkt *p)
+bool lb_ask_ahead(const struct lb_steer *st, struct lb_pkt *p)
 {
 	const struct lb_service_line *line;
+	bool has_replies;
 
 	if (p->service == LB_SERVICE_NOT_FOUND)
 		p->service = lb_service_table_find(st->service_table, &p->key);
 	if (p->service == LB_SERVICE_NOT_FOUND)
-		return;
+		return false;
 	line = &st->service_lines[p->service];
 	rte_prefetch0(st->services[p->service]);
 	rte_prefetch0(&st->schedule[p->service]);
 	lb_conn_prefetch_room(st->conn_table, &p->key, p->hash);
+	has_replies = !lb_forwarding_is_one_way(line->forwarding) && lb_is_opening(p);
 	if (line->group_id == 0 || st->persist == NULL)
-		return;
+		return has_replies;
 	p->record_key = lb_persist_key_of(st->persist, line->group_id, &p->key, line->persist_len);
 	p->has_record_key = true;
 	lb_persist_prefetch(st->persist, p->record_key);
+	return has_replies;
 }
 
 bool lb_is_handed_over(const struct lb_steer *st, struct lb_pkt *p, uint32_t owner)

@@ -157,7 +157,7 @@ static bool find_server(struct explanation *e, uint32_t slot, struct lb_stateles
 		lb_choose_by_table(st, p, slot, &turn, choice);
 		tell_table(choice, e->out);
 	} else if (lb_is_opening(p)) {
-		lb_pick_decide(st, slot, &p->key, e->now_ms, &turn, &pick);
+		lb_pick_decide(st, slot, p, e->now_ms, &turn, &pick);
 		tell_pick(st, &pick, slot, e->now_ms, e->out);
 		choice->server = pick.server;
 		choice->needs_entry = true;

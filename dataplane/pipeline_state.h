@@ -82,8 +82,13 @@ struct lb_flow_target lb_find_target(const struct lb_steer *st, const struct lb_
 				     uint32_t slot);
 
 /* For a packet without a connection: looks up its service, and what opening one will read is on its
- * way. */
-void lb_ask_ahead(const struct lb_steer *st, struct lb_pkt *p);
+ * way. True: it may open one whose replies come through us, and so have an entry too. */
+bool lb_ask_ahead(const struct lb_steer *st, struct lb_pkt *p);
+
+/* pipeline_foresee.c. Of those, `fresh` being a bit for each live packet: the buckets of the
+ * replies' keys are on their way. Writes nothing. */
+void lb_foresee_replies(const struct lb_steer *st, const struct lb_burst *b, uint32_t fresh,
+			uint64_t now_ms);
 
 /* The owner of a packet to the service in t->slot; t->owner is this worker before. */
 void lb_find_request_owner(const struct lb_steer *st, const struct lb_key *key,

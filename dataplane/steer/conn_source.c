@@ -22,6 +22,14 @@ void lb_conn_ask_if_scarce(struct lb_steer *st, struct lb_conn_request *rq, uint
 		lb_conn_skip_begun(st);
 }
 
+static void make_replies(const struct lb_conn_request *rq, const struct lb_tuple *to_server,
+			 struct lb_key *out)
+{
+	lb_key_make(&(struct lb_tuple){to_server->dst, to_server->src, to_server->dport_be,
+				       to_server->sport_be},
+		    lb_key_proto(rq->key), out);
+}
+
 /* What stands at the key of the replies if the connection left from this source; NULL: it is free,
  * and the plan has that key. */
 static struct lb_conn *find_at_source(const struct lb_steer *st, const struct lb_conn_request *rq,
@@ -30,9 +38,7 @@ static struct lb_conn *find_at_source(const struct lb_steer *st, const struct lb
 	struct lb_key *rev = &plan->replies;
 	struct lb_conn *old;
 
-	lb_key_make(&(struct lb_tuple){to_server->dst, to_server->src, to_server->dport_be,
-				       to_server->sport_be},
-		    lb_key_proto(rq->key), rev);
+	make_replies(rq, to_server, rev);
 	plan->replies_hash = lb_conn_hash(st->conn_table, rev);
 	/* Inserting will ask for both, and one wait is shorter than two. */
 	lb_conn_prefetch_second(st->conn_table, rev, plan->replies_hash);
@@ -99,6 +105,12 @@ static void leave_from(struct lb_tuple *to_server, const struct lb_nat_candidate
 {
 	to_server->src = c->addr->addr;
 	to_server->sport_be = c->port_be;
+}
+
+static void leave_as_came(const struct lb_conn_request *rq, struct lb_tuple *to_server)
+{
+	to_server->src = lb_key_src(rq->key);
+	to_server->sport_be = lb_key_sport(rq->key);
 }
 
 /* Which of a NAT source's ports are this worker's for one connection: its share of all, or, where
@@ -278,26 +290,58 @@ static bool keep_source(const struct lb_steer *st, const struct lb_conn_request 
 {
 	const struct lb_conn *old;
 
-	to_server->src = lb_key_src(rq->key);
-	to_server->sport_be = lb_key_sport(rq->key);
+	leave_as_came(rq, to_server);
 	old = find_at_source(st, rq, to_server, plan);
 	plan->takes_over = old != NULL;
 	return old == NULL || gives_way(st, old, rq->key->is_v6, lb_conn_is_closing);
 }
 
+/* False: it is of the other family. */
+static bool begin_tuple(const struct lb_steer *st, const struct lb_conn_request *rq,
+			struct lb_tuple *to_server)
+{
+	const struct lb_real *real = &st->reals[rq->real_id];
+
+	if (lb_addr_is_v4(&real->addr) == rq->key->is_v6)
+		return false;
+	to_server->dst = real->addr;
+	to_server->dport_be = real->port_be != 0 ? real->port_be : lb_key_dport(rq->key);
+	return true;
+}
+
 enum lb_counter lb_conn_plan_replies(const struct lb_steer *st, const struct lb_conn_request *rq,
 				     struct lb_nat_cursor *cursor, struct lb_conn_plan *plan)
 {
-	const struct lb_real *real = &st->reals[rq->real_id];
-	struct lb_tuple to_server = {.dst = real->addr, .dport_be = real->port_be};
+	struct lb_tuple to_server;
 
-	if (lb_addr_is_v4(&real->addr) == rq->key->is_v6)
+	if (!begin_tuple(st, rq, &to_server))
 		return LB_COUNT_drop_family_mismatch;
-	if (to_server.dport_be == 0)
-		to_server.dport_be = lb_key_dport(rq->key);
 	if (st->service_lines[rq->slot].forwarding != LB_FORWARD_FULLNAT)
 		return keep_source(st, rq, &to_server, plan) ? 0 : LB_COUNT_drop_nat_exhausted;
 	plan->nat_addr_id = pick_source(st, rq, cursor, &to_server, plan);
 	plan->nat_port_be = to_server.sport_be;
 	return plan->nat_addr_id != 0 ? 0 : LB_COUNT_drop_nat_exhausted;
+}
+
+bool lb_conn_foresee_replies(const struct lb_steer *st, const struct lb_conn_request *rq,
+			     struct lb_nat_cursor *cursor, struct lb_key *out)
+{
+	const struct lb_nat_source *src;
+	struct lb_nat_candidate c;
+	struct lb_tuple to_server;
+	struct own_ports own;
+
+	if (!begin_tuple(st, rq, &to_server))
+		return false;
+	if (st->service_lines[rq->slot].forwarding != LB_FORWARD_FULLNAT) {
+		leave_as_came(rq, &to_server);
+	} else {
+		src = st->nat_sources[st->services[rq->slot]->nat_source_id];
+		own = ports_of(st, rq, &to_server);
+		if (src == NULL || !next_own(src, cursor, rq->key->is_v6, &own, &c))
+			return false;
+		leave_from(&to_server, &c);
+	}
+	make_replies(rq, &to_server, out);
+	return true;
 }

@@ -24,6 +24,11 @@
 enum lb_counter lb_conn_plan_replies(const struct lb_steer *st, const struct lb_conn_request *rq,
 				     struct lb_nat_cursor *cursor, struct lb_conn_plan *plan);
 
+/* The key that lb_conn_plan_replies() would begin with, from where the cursor is: a copy of the
+ * request's, which moves on. False: none. */
+bool lb_conn_foresee_replies(const struct lb_steer *st, const struct lb_conn_request *rq,
+			     struct lb_nat_cursor *cursor, struct lb_key *out);
+
 /* Before planning: while the ports of its source are scarce in a flood, how far a request looks for
  * one depends on whether its client has tried before. */
 void lb_conn_ask_if_scarce(struct lb_steer *st, struct lb_conn_request *rq, uint64_t now_ms);

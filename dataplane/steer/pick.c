@@ -47,9 +47,12 @@ static void begin_search(struct search *s, const struct lb_steer *st, uint32_t s
 	s->has_key = s->svc->group_id != 0 && st->persist != NULL;
 }
 
-static void find_record_key(struct search *s)
+/* Asked for ahead, it has been worked out. */
+static void find_record_key(struct search *s, const struct lb_pkt *p)
 {
-	if (s->has_key)
+	if (p->has_record_key)
+		s->record_key = p->record_key;
+	else if (s->has_key)
 		s->record_key = lb_persist_key_of(s->st->persist, s->svc->group_id, s->flow,
 						  s->svc->persist_len);
 }
@@ -100,13 +103,13 @@ static void decide(const struct search *s, struct lb_schedule_state *turn, struc
 	out->server = schedule(s, turn, false);
 }
 
-void lb_pick_decide(const struct lb_steer *st, uint32_t slot, const struct lb_key *key,
+void lb_pick_decide(const struct lb_steer *st, uint32_t slot, const struct lb_pkt *p,
 		    uint64_t now_ms, struct lb_schedule_state *turn, struct lb_pick *out)
 {
 	struct search s;
 
-	begin_search(&s, st, slot, key, now_ms);
-	find_record_key(&s);
+	begin_search(&s, st, slot, &p->key, now_ms);
+	find_record_key(&s, p);
 	decide(&s, turn, out);
 }
 
@@ -155,10 +158,7 @@ static __rte_noinline uint32_t pick_by_record(struct lb_steer *st, uint32_t slot
 	struct search s;
 
 	begin_search(&s, st, slot, &p->key, now_ms);
-	if (p->has_record_key)
-		s.record_key = p->record_key;
-	else
-		find_record_key(&s);
+	find_record_key(&s, p);
 	decide(&s, &st->schedule[slot], &pick);
 	if (pick.way == LB_PICK_FOLLOW) {
 		lb_count(st, LB_COUNT_record_hit);

@@ -30,7 +30,7 @@ struct lb_pick {
 
 /* What lb_pick_server would do now. Only `turn` moves on, which is the service's lb_schedule_state
  * or a copy of it. */
-void lb_pick_decide(const struct lb_steer *st, uint32_t slot, const struct lb_key *key,
+void lb_pick_decide(const struct lb_steer *st, uint32_t slot, const struct lb_pkt *p,
 		    uint64_t now_ms, struct lb_schedule_state *turn, struct lb_pick *out);
 
 /* Index of a server of the service in `slot` for the connection that begins with this packet, whose

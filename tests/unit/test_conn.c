@@ -5,6 +5,7 @@
 
 #include "pipeline_state.h"
 #include "random.h"
+#include "steer/conn_source.h"
 #include "steer/tcp_track.h"
 #include "world.h"
 
@@ -135,6 +136,35 @@ Test(conn, both_entries_find_each_other_and_share_their_state)
 		lb_conn_close(&w.pl->steer, rev, is_v6, LB_COUNT_conn_closed);
 		cr_expect_eq(n_entries(&w), 0, "either entry closes both");
 		cr_expect_eq(world_count(&w, LB_COUNT_conn_closed), 1);
+		world_close(&w);
+	}
+}
+
+/* What a burst fetches ahead of its new connections is what they then ask for. */
+Test(conn, replies_are_foreseen_where_they_come_to_be)
+{
+	static const enum lb_forwarding modes[] = {LB_FORWARD_FULLNAT, LB_FORWARD_NAT};
+
+	for (uint32_t i = 0; i < 200; i++) {
+		bool is_v6 = i % 2 != 0, is_tcp = i / 2 % 2 != 0;
+		struct lb_conn_request rq = {.slot = (is_tcp ? 0 : 2) + (is_v6 ? 1 : 0)};
+		struct lb_key foreseen, replies;
+		struct lb_nat_cursor cursor;
+		struct frame f;
+		struct world w;
+
+		open_world_of(&w, 100, modes[i / 4 % 2]);
+		for (uint32_t n = 0; n < i % 7; n++)
+			establish(&w, 1000 + n, is_v6);
+		from_client(&f, i, is_v6, is_tcp, SYN);
+		rq.key = &w.last.key;
+		w.last.key.is_v6 = is_v6;
+		cursor = *lb_conn_cursor_of(&w.pl->steer, &rq);
+		cr_assert_eq(world_send(&w, &f), LB_VERDICT_TX);
+		rq.real_id = w.last.conn->fwd.real_id;
+		cr_assert(lb_conn_foresee_replies(&w.pl->steer, &rq, &cursor, &foreseen));
+		cr_assert(lb_conn_peer_key(&w.pl->steer, w.last.conn, is_v6, &replies));
+		cr_expect_eq(memcmp(&foreseen, &replies, sizeof(replies)), 0, "case %u", i);
 		world_close(&w);
 	}
 }
