@@ -80,6 +80,39 @@ static inline uint64_t lb_checksum_diff32(rte_be32_t before, rte_be32_t after)
 	return UINT32_MAX + (uint64_t)after - before;
 }
 
+/* One step of a sum with carries, the processor's own: compilers do not make it of
+ * __builtin_add_overflow(). */
+static inline uint64_t lb_checksum_carry(uint64_t sum, uint64_t word, uint8_t *carry)
+{
+	unsigned long long next;
+
+	*carry = __builtin_ia32_addcarryx_u64(*carry, sum, word, &next);
+	return next;
+}
+
+/* 32 bytes, the carries brought round. */
+static inline uint64_t lb_checksum_sum256(const uint8_t *at)
+{
+	uint8_t carry = 0;
+	uint64_t sum = lb_checksum_carry(lb_load_be64(at), lb_load_be64(at + 8), &carry);
+
+	sum = lb_checksum_carry(sum, lb_load_be64(at + 16), &carry);
+	sum = lb_checksum_carry(sum, lb_load_be64(at + 24), &carry);
+	return lb_checksum_carry(sum, 0, &carry);
+}
+
+/* Both addresses of an IPv6 packet at once. 2^64 = 1 modulo 0xffff too; the last step makes room
+ * for what is added. */
+static inline uint64_t lb_checksum_diff256(const uint8_t *before, const uint8_t *after)
+{
+	uint64_t sum = lb_checksum_sum256(after);
+	uint8_t carry = 0;
+
+	sum = lb_checksum_carry(sum, ~lb_checksum_sum256(before), &carry);
+	sum = lb_checksum_carry(sum, 0, &carry);
+	return (uint64_t)(uint32_t)sum + (sum >> 32);
+}
+
 /* A TTL that becomes one less, in the word that it shares with the protocol. */
 static inline uint64_t lb_checksum_diff_ttl(void)
 {

@@ -46,14 +46,11 @@ static inline uint64_t rewrite_ip4(const struct lb_pkt *p, uint8_t *ip)
 static inline uint64_t rewrite_ip6(const struct lb_pkt *p, uint8_t *ip)
 {
 	const struct lb_key6 *was = &p->key.v6, *is = &p->to.v6;
-	uint64_t diff = lb_checksum_diff32(was->ports_be, is->ports_be);
 
-	for (uint32_t i = 0; i < 4; i++)
-		diff += lb_checksum_diff32(was->src_be[i], is->src_be[i]) +
-			lb_checksum_diff32(was->dst_be[i], is->dst_be[i]);
 	ip[LB_IPV6_HOP_LIMIT_OFF]--;
 	memcpy(ip + LB_IPV6_SRC_OFF, is, 32);
-	return diff;
+	return lb_checksum_diff256((const uint8_t *)was, (const uint8_t *)is) +
+	       lb_checksum_diff32(was->ports_be, is->ports_be);
 }
 
 bool lb_rewrite_flow(struct lb_pkt *p)

@@ -86,7 +86,7 @@ Test(checksum, updates_equal_full_sums_for_every_kind_of_word)
 	uint8_t m[48];
 
 	for (uint32_t round = 0; round < 200000; round++) {
-		rte_be32_t words[4];
+		rte_be32_t words[8];
 		uint64_t diff;
 		rte_be16_t checksum;
 		uint32_t at;
@@ -96,15 +96,20 @@ Test(checksum, updates_equal_full_sums_for_every_kind_of_word)
 		/* No real message is all zero: there is a version or a protocol in it. */
 		m[47] |= 1;
 		checksum = rte_cpu_to_be_16(full(m, sizeof(m)));
-		for (uint32_t i = 0; i < 4; i++)
+		for (uint32_t i = 0; i < 8; i++)
 			words[i] = test_random_word(&r);
 		at = (uint32_t)(test_random(&r) % 14) * 2;
-		switch (test_random(&r) % 3) {
+		switch (test_random(&r) % 4) {
 		case 0:
 			diff = lb_checksum_put16(m + at, (rte_be16_t)words[0]);
 			break;
 		case 1:
 			diff = lb_checksum_put32(m + at, words[0]);
+			break;
+		case 2:
+			at %= 16;
+			diff = lb_checksum_diff256(m + at, (const uint8_t *)words);
+			memcpy(m + at, words, sizeof(words));
 			break;
 		default:
 			diff = lb_checksum_put128(m + at, words);
