@@ -6,8 +6,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define BALANCE_TRIES 20
+#define BALANCE_QUICK_TRIES 10
+#define BALANCE_PAUSE_NS 50000000 /* before each of the others */
 
 /* Requests whose answers a command is made of. */
 static const struct lb_ctl_request get_status = {.method = "GET", .path = "status"};
@@ -72,7 +75,8 @@ static int show_config(const struct lb_ctl_view *view)
 	return rc;
 }
 
-/* Workers go on while their counters are read one by one: an imbalance counts once it stays. */
+/* Workers go on while their counters are read one by one: an imbalance counts once it stays. One
+ * that the kernel interrupts while it counts stands still for some turns of the scheduler. */
 static int get_balanced_stats(const struct lb_ctl_view *view, struct lb_ctl_answer *answer)
 {
 	int rc = lb_ctl_call(view->client, &get_stats, answer);
@@ -80,7 +84,11 @@ static int get_balanced_stats(const struct lb_ctl_view *view, struct lb_ctl_answ
 	for (unsigned i = 1; i < BALANCE_TRIES && rc == LB_CTL_OK &&
 			     lb_ctl_json_double(answer->json, "imbalance") != 0;
 	     i++) {
+		const struct timespec pause = {.tv_nsec = BALANCE_PAUSE_NS};
+
 		lb_ctl_answer_free(answer);
+		if (i >= BALANCE_QUICK_TRIES)
+			nanosleep(&pause, NULL);
 		rc = lb_ctl_call(view->client, &get_stats, answer);
 	}
 	return rc;

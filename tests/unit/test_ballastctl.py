@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 FOLDER = pathlib.Path(__file__).resolve().parent / 'ballastctl'
 STATUS, STATS, CONFIG, EXPLAINED, TRACED = ((FOLDER / f'{name}.json').read_bytes()
@@ -253,6 +254,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         reply = self.server.answers.get(key, problem(404, f'nothing at {key}'))
         if isinstance(reply, list):
             reply = reply.pop(0) if len(reply) > 1 else reply[0]
+        if callable(reply):
+            reply = reply()
         if reply is None:  # nothing is said until the other side leaves
             self.rfile.read(1)
             self.close_connection = True
@@ -386,6 +389,18 @@ def check_colors(ctl):
     assert '\033[33mdrain\033[0m' in ctl.on_terminal(['show', 'servers'])
 
 
+def check_patience(ctl):
+    """A worker that was interrupted while it counted goes on after a while."""
+    end = []
+
+    def interrupted():
+        end.append(time.monotonic() + 0.1)
+        return stats(imbalance=32) if time.monotonic() < end[0] else stats()
+
+    ctl.daemon.play({'GET stats': interrupted})
+    assert b'every packet is accounted for' in ctl.run(['show', 'counters']).stdout
+
+
 def check_ends(ctl):
     """What is not a matter of answers: no socket, output that cannot be written, the option."""
     ctl.daemon.play({})
@@ -413,6 +428,7 @@ def main():
             assert not unknown, f'no case expects {unknown}'
             check_raw(ctl)
             check_colors(ctl)
+            check_patience(ctl)
             check_ends(ctl)
     print(f'{len(names or CASES)} cases, failed: {failed or "none"}')
     return 1 if failed else 0
