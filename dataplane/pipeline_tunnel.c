@@ -1,7 +1,10 @@
 #include "pipeline_tunnel.h"
 
+#include "packet/encap_plain6.h"
+
 /* What goes on in front of a packet of a server that has an IPv6 address; false: no room. */
-static bool push_tunnel6(const struct lb_steer *st, struct lb_pkt *p, const struct lb_addr *src)
+static inline bool push_tunnel6(const struct lb_steer *st, struct lb_pkt *p,
+				const struct lb_addr *src)
 {
 	const struct lb_encap tunnel = {
 		.src = *src,
@@ -11,12 +14,20 @@ static bool push_tunnel6(const struct lb_steer *st, struct lb_pkt *p, const stru
 		.is_gue = p->forwarding == LB_FORWARD_GUE,
 	};
 
-	return lb_encap_push(p, &tunnel);
+	if (unlikely(!lb_encap_is_plain6(p)) || unlikely(p->headroom < LB_ENCAP_BYTES_MAX))
+		return lb_encap_push(p, &tunnel);
+	if (!tunnel.is_gue)
+		lb_encap_push_plain_ipip6(p, &tunnel);
+	else if (likely(lb_encap_is_plain_gue(p)))
+		lb_encap_push_plain_gue6(p, &tunnel);
+	else
+		return lb_encap_push(p, &tunnel);
+	return true;
 }
 
 /* The same for any server. */
-static bool push_headers(const struct lb_steer *st, struct lb_pkt *p, const struct lb_addr *src,
-			 rte_be32_t dst4_be)
+static inline bool push_headers(const struct lb_steer *st, struct lb_pkt *p,
+				const struct lb_addr *src, rte_be32_t dst4_be)
 {
 	if (dst4_be == 0)
 		return push_tunnel6(st, p, src);

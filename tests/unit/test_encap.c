@@ -5,6 +5,7 @@
 #include "frame.h"
 #include "packet/checksum.h"
 #include "packet/encap_plain.h"
+#include "packet/encap_plain6.h"
 #include "packet/parse.h"
 #include "random.h"
 
@@ -296,6 +297,55 @@ static bool check_plain(struct frame *f, const struct lb_encap *e, const char *n
 	cr_assert_eq(p.len, q.len, "%s", name);
 	cr_expect_eq(memcmp(p.data + 12, q.data + 12, q.len - 12), 0, "%s: bytes", name);
 	return true;
+}
+
+/* The same over IPv6. */
+static bool check_plain6(struct frame *f, const struct lb_encap *e, const char *name)
+{
+	struct frame twin = *f;
+	struct lb_pkt p = parsed(f), q = parsed(&twin);
+
+	if (p.verdict != LB_VERDICT_CONTINUE || !lb_encap_is_plain6(&p) ||
+	    (e->is_gue && !lb_encap_is_plain_gue(&p)))
+		return false;
+	if (e->is_gue)
+		lb_encap_push_plain_gue6(&p, e);
+	else
+		lb_encap_push_plain_ipip6(&p, e);
+	cr_assert(lb_encap_push(&q, e), "%s", name);
+	check_same_view(&p, &q, name);
+	cr_assert_eq(p.len, q.len, "%s", name);
+	cr_expect_eq(memcmp(p.data + 12, q.data + 12, q.len - 12), 0, "%s: bytes", name);
+	return true;
+}
+
+Test(encap, the_straight_way_over_ipv6_writes_the_same)
+{
+	struct test_random r = {test_seed("encap")};
+	uint32_t n_plain = 0;
+
+	for (uint32_t i = 0; i < 40000; i++) {
+		size_t shape = (size_t)test_random_below(&r, N_SHAPES);
+		struct lb_encap e = outer(true, test_random_below(&r, 2) != 0);
+		bool is_v6 = test_random_below(&r, 8) != 0;
+		struct frame f;
+
+		for (uint32_t word = 0; word < 4; word++) {
+			e.src.word_be[word] = test_random_word(&r) | 1;
+			e.dst.word_be[word] = test_random_word(&r) | 1;
+		}
+		e.flow_hash = test_random_word(&r);
+		e.dport_be = (rte_be16_t)test_random_word(&r);
+		shapes[shape].build(&f, is_v6, test_random_below(&r, 1400));
+		if (is_v6)
+			frame_put32(&f, 14, 6u << 28 | test_random_word(&r) >> 4);
+		frame_put16(&f, f.l4_off, (uint16_t)test_random_word(&r));
+		frame_checksums(&f);
+		if (shapes[shape].is_padded)
+			frame_pad(&f, f.len + test_random_below(&r, 40));
+		n_plain += check_plain6(&f, &e, shapes[shape].name);
+	}
+	cr_expect_gt(n_plain, 10000);
 }
 
 Test(encap, the_straight_way_writes_the_same)
