@@ -8,11 +8,17 @@
 #define PROBES 3u
 #define BYTES_PER_CONNECTION 8u
 #define BYTES_MIN (16u << 20)
+/* A generation begins anywhere in its first tick: a short one has one tick more to be whole. */
+#define TICK_MS 512u
+#define SHORT_TICKS (LB_NEWCOMERS_SHORT_MS / TICK_MS + 1)
+#define LONG_TICKS (LB_NEWCOMERS_LONG_MS / TICK_MS)
+#define NOTES_MAX 8u /* with more a generation is short */
 
 struct lb_newcomers_line {
 	_Alignas(64) uint8_t now[LINE_BYTES];
 	uint8_t before[LINE_BYTES];
-	uint32_t generation; /* of `now` */
+	uint16_t began;   /* `now`, in ticks */
+	uint16_t n_notes; /* in `now`, of clients that were not known */
 };
 
 static_assert(sizeof(struct lb_newcomers_line) == 64, "one line");
@@ -36,16 +42,23 @@ void lb_newcomers_init(struct lb_newcomers *nc, void *lines, uint32_t n_connecti
 }
 
 /* Each line moves on by itself when it is touched: nothing ever has to clear them all. */
-static void move_on(struct lb_newcomers_line *line, uint32_t generation)
+static void move_on(struct lb_newcomers_line *line, uint16_t tick)
 {
-	if (line->generation == generation)
+	uint16_t age = (uint16_t)(tick - line->began);
+
+	if (age < SHORT_TICKS || (age < LONG_TICKS && line->n_notes <= NOTES_MAX))
 		return;
-	if (line->generation + 1 == generation)
+	if (age < 2 * LONG_TICKS)
 		memcpy(line->before, line->now, sizeof(line->before));
 	else
 		memset(line->before, 0, sizeof(line->before));
 	memset(line->now, 0, sizeof(line->now));
-	line->generation = generation;
+	/* Nobody came for a while: the new generation is as old as if somebody had. */
+	if (age >= LONG_TICKS && age < 2 * LONG_TICKS)
+		line->began = (uint16_t)(line->began + LONG_TICKS);
+	else
+		line->began = tick;
+	line->n_notes = 0;
 }
 
 static struct lb_newcomers_line *line_of(const struct lb_newcomers *nc, uint64_t hash)
@@ -57,7 +70,7 @@ static bool note(struct lb_newcomers_line *line, uint32_t hash, uint64_t now_ms)
 {
 	bool is_known = true;
 
-	move_on(line, (uint32_t)(now_ms / LB_NEWCOMERS_GENERATION_MS));
+	move_on(line, (uint16_t)(now_ms / TICK_MS));
 	for (uint32_t i = 0; i < PROBES; i++) {
 		uint32_t bit = (hash >> (8 * i) & 0xffu) * LINE_BITS >> 8;
 		uint8_t mask = (uint8_t)(1u << (bit % 8));
@@ -66,6 +79,7 @@ static bool note(struct lb_newcomers_line *line, uint32_t hash, uint64_t now_ms)
 			is_known = false;
 		line->now[bit / 8] |= mask;
 	}
+	line->n_notes += !is_known;
 	return is_known;
 }
 

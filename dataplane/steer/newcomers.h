@@ -1,16 +1,17 @@
 /* newcomers.h - which clients have tried to open a connection in the last seconds.
  *
  * Role     tells a client that tries again from a flood of random sources, when there is no room
- *          for both: a TCP client repeats its SYN after a second, a forged source does not
+ *          for both: a TCP client repeats its SYN, a forged source does not
  * Shape    a Bloom filter of one line per client and two generations: a line holds the clients
- *          of the generation in which it was last touched and of the one before
+ *          of its generation of now and of the one before. A generation lasts long where few come
+ *          and is short where many do, each line by itself
  * Units    ms since the worker started
  * Threads  owner worker only
  * Memory   8 bytes a connection of the worker, 16 MB at least, in the caller's block; touched only
  *          while there is no room for all
- * Limits   a note is kept for one generation at least and two at most. Many notes make strangers
- *          look known, in 16 MB of a million new clients a second about one in 300, of five million
- *          one in 8
+ * Limits   a note is kept for 2 to 4 s under a flood of a million new clients a second and more,
+ *          for 8 to 16 s of 100 000 and fewer (16 MB). Many notes make strangers look known, of a
+ *          million a second about one in 300, of five million one in 8
  * Errors   none
  * Source   decision 0080; Bloom (1970), blocked as in Putze, Sanders, Singler (2007)
  * Tests    tests/unit/test_newcomers.c
@@ -22,7 +23,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LB_NEWCOMERS_GENERATION_MS 2048u /* a SYN is repeated 1 s after the first, then 2 s */
+/* A generation. A SYN is repeated after 1 s and again after 2, 4 and 8 s more: when some of
+ * them are lost on their way the two that have to meet here are far apart. */
+#define LB_NEWCOMERS_SHORT_MS 2048u
+#define LB_NEWCOMERS_LONG_MS 8192u
 
 struct lb_newcomers_line;
 
