@@ -14,6 +14,7 @@
 #ifndef LB_CHECKSUM_H
 #define LB_CHECKSUM_H
 
+#include <immintrin.h>
 #include <stdbool.h>
 
 #include "packet/wire.h"
@@ -86,7 +87,7 @@ static inline uint64_t lb_checksum_carry(uint64_t sum, uint64_t word, uint8_t *c
 {
 	unsigned long long next;
 
-	*carry = __builtin_ia32_addcarryx_u64(*carry, sum, word, &next);
+	*carry = _addcarry_u64(*carry, sum, word, &next);
 	return next;
 }
 
