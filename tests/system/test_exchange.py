@@ -40,6 +40,11 @@ class Held:
             sock.close()
 
 
+def statuses_in(said, server):
+    return {int(service['ports'][0]): real['status'] for service in said['virtual_services']
+            for real in service['real_servers'] if real['name'] == server}
+
+
 class Installation:
     def __init__(self, lab, checks):
         self.checks = checks
@@ -64,13 +69,16 @@ class Installation:
 
     def statuses(self, server):
         """For each service, by its port."""
-        return {int(service['ports'][0]): real['status']
-                for service in self.ballast.get('status')['virtual_services']
-                for real in service['real_servers'] if real['name'] == server}
+        return statuses_in(self.ballast.get('status'), server)
+
+    def has_come(self, server, status, ports):
+        """The verdict, and with it every worker: one that is kept from its core is told late."""
+        said = self.ballast.get('status')
+        return (said['acked_generation'] == said['generation'] and
+                all(statuses_in(said, server)[port] == status for port in ports))
 
     def wait(self, server, status, ports=PORTS):
-        wait_for(f'{server} is {status}', lambda: all(
-            self.statuses(server)[port] == status for port in ports))
+        wait_for(f'{server} is {status}', lambda: self.has_come(server, status, ports))
 
     def answers(self, client):
         return {self.client.get(VIP, port, client, 60) for port in PORTS}
